@@ -1,0 +1,56 @@
+//! What happened to a job, as data: events are read after restarts, by people, by the dashboard and by
+//! tests, so they carry fields and not sentences.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The kinds of events.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum EventKind {
+    /// Written: `{trigger, mode?}`.
+    Enqueued,
+    /// Triage let it pass: `{mode, reason}`.
+    Triaged,
+    /// A worker took it: `{owner, epoch, attempt}`.
+    Claimed,
+    /// Its checkout is ready: `{base, duration_ms}`.
+    Prepared,
+    /// A model call is about to be made: `{step_no, model, max_output, reserved_microusd}`.
+    ModelCalled,
+    /// A reply is stored and paid for: `{step_no, model, usage, cost_microusd, duration_ms, tools}`.
+    ModelReplied,
+    /// The tools of a step are done: `{step_no, results, duration_ms, checkpoint}`.
+    ToolsRan,
+    /// Something is on its way to the forge, or there: `{effect, state, …}`.
+    Effect,
+    /// A person's hint for the next model call: `{text}`.
+    Hint,
+    /// Somebody asked it to stop.
+    StopRequested,
+    /// The worker gave it back: `{reason}`.
+    Released,
+    /// Its lease ran out and it was taken back: `{owner, attempt}`.
+    LeaseExpired,
+    /// An attempt failed and another follows: `{cause, attempt, run_at}`.
+    AttemptFailed,
+    /// It ended: `{outcome, …}`.
+    Finalized,
+}
+
+/// One event, before it has a number.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The fields that the kind names.
+    pub data: Value,
+}
+
+impl Event {
+    /// An event of `kind` with its fields as a JSON object.
+    pub fn new(kind: EventKind, data: Value) -> Self {
+        Self { kind, data }
+    }
+}

@@ -1,0 +1,21 @@
+//! The words and rules of AI Code Team: identifiers, job states, caps, money, the ledger's hash
+//! chain, the clock. Plain values and plain functions; no I/O and no async runtime.
+
+pub mod caps;
+pub mod clock;
+pub mod event;
+pub mod id;
+pub mod job;
+pub mod ledger;
+pub mod money;
+pub mod secret;
+pub mod usage;
+
+pub use caps::{CapReached, Caps, Reservation, Spent};
+pub use clock::{Clock, SystemClock};
+pub use event::{Event, EventKind};
+pub use id::{Epoch, JobId, OwnerId};
+pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger};
+pub use money::{MicroUsd, Price};
+pub use secret::Secret;
+pub use usage::Usage;
