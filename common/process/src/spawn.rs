@@ -1,0 +1,100 @@
+//! From a [`Command`] to a running process: the only place that starts one.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::command::{Command, find};
+use crate::{ProcessError, error};
+
+/// The process group of a child, killed when this value is dropped.
+///
+/// The kernel does not give a group's number to anybody else while a member lives. When the leader has
+/// just been reaped and no other member is left, a signal finds nobody.
+#[derive(Debug)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    /// Kills every member. Nothing is left to kill when they have ended already.
+    pub(crate) fn kill(&mut self) {
+        if let Some(group) = self.0.take()
+            && let Err(error) = kill_process_group(group, Signal::KILL)
+            && error != rustix::io::Errno::SRCH
+        {
+            tracing::warn!(process.group = group.as_raw_nonzero().get(), "cannot kill a process group: {error}");
+        }
+    }
+
+    /// Lets the members live on.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Where the three standard streams of a child lead.
+pub(crate) struct Streams {
+    pub(crate) stdin: Stdio,
+    pub(crate) stdout: Stdio,
+    pub(crate) stderr: Stdio,
+}
+
+/// Starts `command` as the leader of a session and process group of its own, without a terminal.
+pub(crate) fn spawn(command: &Command, streams: Streams) -> Result<(tokio::process::Child, Group), ProcessError> {
+    let child = start(command, streams, true)?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    Ok((child, Group(group)))
+}
+
+/// Starts `command` in our own session and group, with our streams. It is killed when dropped.
+pub(crate) fn spawn_attached(command: &Command) -> Result<tokio::process::Child, ProcessError> {
+    let streams = Streams { stdin: Stdio::inherit(), stdout: Stdio::inherit(), stderr: Stdio::inherit() };
+    start(command, streams, false)
+}
+
+#[expect(clippy::disallowed_methods, reason = "`process` is the one crate that starts processes, and it does so here")]
+fn start(command: &Command, streams: Streams, own_session: bool) -> Result<tokio::process::Child, ProcessError> {
+    let mut child = tokio::process::Command::new(locate(command)?);
+    child.arg0(&command.program).args(&command.args).env_clear().envs(&command.env);
+    child.stdin(streams.stdin).stdout(streams.stdout).stderr(streams.stderr).kill_on_drop(!own_session);
+    if let Some(directory) = &command.cwd {
+        if !directory.is_dir() {
+            return Err(ProcessError::NoDirectory { program: command.name(), directory: directory.clone() });
+        }
+        child.current_dir(directory);
+    }
+    if let Some((uid, gid)) = command.user {
+        child.uid(uid).gid(gid);
+    }
+    before_exec(&mut child, command.limits, own_session);
+    child.spawn().map_err(|source| ProcessError::Spawn { program: command.name(), source })
+}
+
+#[expect(unsafe_code, reason = "a session and limits of its own can only be given between fork and exec")]
+fn before_exec(child: &mut tokio::process::Command, limits: crate::Limits, own_session: bool) {
+    let prepare = move || {
+        if own_session {
+            rustix::process::setsid()?;
+        }
+        limits.apply()
+    };
+    // SAFETY: between fork and exec only system calls are allowed, since other threads may have held
+    // locks when we forked. The closure makes system calls, and neither allocates nor locks.
+    unsafe { child.pre_exec(prepare) };
+}
+
+fn locate(command: &Command) -> Result<PathBuf, ProcessError> {
+    let program = PathBuf::from(&command.program);
+    let found = if command.program.as_encoded_bytes().contains(&b'/') {
+        Some(program).filter(|program| program.is_relative() || program.exists())
+    } else {
+        find(&program, command.search_path())
+    };
+    found.ok_or_else(|| ProcessError::NotFound { program: command.name(), path: error::shown(command.search_path()) })
+}
