@@ -1,0 +1,268 @@
+//! One POST to a provider: bounded, cancellable, retried only where certainly no reply was made.
+
+use std::error::Error;
+use std::time::Duration;
+
+use domain::Secret;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Backoff, LlmError, ProviderName};
+
+/// The longest reply that is read.
+const REPLY_LIMIT_BYTES: usize = 32 << 20;
+/// The longest error that is read.
+const ERROR_LIMIT_BYTES: usize = 64 << 10;
+/// The most of a provider's error message that is passed on.
+const MESSAGE_LIMIT_CHARS: usize = 500;
+
+/// What the HTTP client needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct HttpOptions {
+    /// The proxy through which providers are reached; `None` = directly.
+    pub proxy: Option<String>,
+    /// When to ask again.
+    pub backoff: Backoff,
+}
+
+/// The HTTP client that all providers share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: Client,
+    backoff: Backoff,
+}
+
+/// One request to send.
+pub(crate) struct Post<'a> {
+    pub provider: ProviderName,
+    pub url: &'a str,
+    pub headers: HeaderMap,
+    pub body: &'a str,
+    /// Blotted out of whatever the provider says.
+    pub key: &'a Secret,
+}
+
+/// Why one attempt failed, and whether another may follow.
+struct Failure {
+    error: LlmError,
+    again: bool,
+}
+
+impl Http {
+    /// A client that follows no redirects (they would carry the key elsewhere).
+    ///
+    /// # Errors
+    /// [`LlmError::Setup`] when the proxy is not a URL or the machine has no root certificates.
+    pub fn new(options: HttpOptions) -> Result<Self, LlmError> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // An error means that somebody else has installed one meanwhile, which is as good.
+            rustls::crypto::ring::default_provider().install_default().ok();
+        }
+        let mut builder = Client::builder()
+            .user_agent(concat!("ai-code-team/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .no_proxy();
+        if let Some(proxy) = &options.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| LlmError::Setup(chain(&error)))?);
+        }
+        let client = builder.build().map_err(|error| LlmError::Setup(chain(&error)))?;
+        Ok(Self { client, backoff: options.backoff })
+    }
+
+    /// Sends `post` and returns the body of a 2xx reply.
+    pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant, cancel: &CancellationToken) -> Result<String, LlmError> {
+        let provider = post.provider;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let failure = match until(deadline, cancel, self.attempt(post)).await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(failure)) => failure,
+                Err(end) => return Err(end.error(provider, true)),
+            };
+            if !failure.again {
+                return Err(failure.error);
+            }
+            let Some(wait) = self.backoff.after(attempt, failure.error.retry_after()) else { return Err(failure.error) };
+            if Instant::now() + wait >= deadline {
+                return Err(failure.error);
+            }
+            let wait_ms = wait.as_millis();
+            tracing::info!(%provider, attempt, wait_ms, "asking {provider} again: {}", failure.error);
+            until(deadline, cancel, tokio::time::sleep(wait)).await.map_err(|end| end.error(provider, false))?;
+        }
+    }
+
+    async fn attempt(&self, post: &Post<'_>) -> Result<String, Failure> {
+        let provider = post.provider;
+        let request = self.client.post(post.url).headers(post.headers.clone()).body(post.body.to_owned());
+        let response = request.send().await.map_err(|error| unsent(post, error))?;
+        if !response.status().is_success() {
+            return Err(refusal(post, response).await);
+        }
+        let bytes = read(response, REPLY_LIMIT_BYTES).await.map_err(|problem| match problem {
+            ReadProblem::Cut(cause) => LlmError::Cut { provider, cause },
+            ReadProblem::TooLong => LlmError::Malformed { provider, what: format!("it is longer than {REPLY_LIMIT_BYTES} bytes") },
+        });
+        let text = bytes.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|error| LlmError::Malformed { provider, what: format!("it is not UTF-8: {error}") })
+        });
+        text.map_err(Failure::final_)
+    }
+}
+
+impl Failure {
+    fn final_(error: LlmError) -> Self {
+        Self { error, again: false }
+    }
+}
+
+/// A request that got no status line. Only where no connection came about is it certain that nothing was
+/// sent, and only then may it be repeated.
+fn unsent(post: &Post<'_>, error: reqwest::Error) -> Failure {
+    let (provider, url) = (post.provider, without_credentials(post.url));
+    let (is_connect, is_builder) = (error.is_connect(), error.is_builder());
+    let cause = chain(&error.without_url());
+    if is_connect {
+        Failure { error: LlmError::Unreachable { provider, url, cause }, again: true }
+    } else if is_builder {
+        Failure::final_(LlmError::BadRequest { provider, message: format!("cannot send to {url:?}: {cause}") })
+    } else {
+        Failure::final_(LlmError::Cut { provider, cause })
+    }
+}
+
+/// What an error status means.
+async fn refusal(post: &Post<'_>, response: Response) -> Failure {
+    let provider = post.provider;
+    let status = response.status();
+    let headers = response.headers();
+    let retry_after = seconds(headers);
+    let forbidden = headers.get("x-should-retry").is_some_and(|value| value == "false");
+    let body = read(response, ERROR_LIMIT_BYTES).await.unwrap_or_default();
+    let message = message_of(&body, post.key);
+    let again = !forbidden && is_retried(status);
+    let status_code = status.as_u16();
+    let error = match status {
+        StatusCode::TOO_MANY_REQUESTS => LlmError::RateLimited { provider, retry_after, message },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => LlmError::Auth { provider, status: status_code, message },
+        _ if is_retried(status) => LlmError::Overloaded { provider, status: status_code, retry_after, message },
+        _ if status.is_redirection() => {
+            LlmError::BadRequest { provider, message: format!("it redirects (HTTP {status_code}); correct the base URL") }
+        }
+        _ => LlmError::BadRequest { provider, message: format!("HTTP {status_code}: {message}") },
+    };
+    Failure { error, again }
+}
+
+fn is_retried(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 409 | 425 | 429) || status.is_server_error()
+}
+
+/// `retry-after` in seconds. Its other form, a date, is not read: no provider sends it.
+fn seconds(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The provider's own words: all of them answer `{"error": {"message": …}}`; a proxy may answer anything.
+fn message_of(body: &[u8], key: &Secret) -> String {
+    let text = String::from_utf8_lossy(body);
+    let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+    let message = json.as_ref().and_then(|json| json.pointer("/error/message")?.as_str()).unwrap_or(text.trim());
+    let message = match message {
+        "" => "no message".to_owned(),
+        message => message.chars().take(MESSAGE_LIMIT_CHARS).collect(),
+    };
+    if key.expose().is_empty() { message } else { message.replace(key.expose(), "***") }
+}
+
+enum ReadProblem {
+    Cut(String),
+    TooLong,
+}
+
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, ReadProblem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| ReadProblem::Cut(chain(&error.without_url())))? {
+        if bytes.len() + chunk.len() > limit {
+            return Err(ReadProblem::TooLong);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Why a wait ended before what it waited for.
+pub(crate) enum End {
+    Deadline,
+    Cancelled,
+}
+
+impl End {
+    pub(crate) fn error(self, provider: ProviderName, sent: bool) -> LlmError {
+        match self {
+            Self::Deadline => LlmError::Timeout { provider, sent },
+            Self::Cancelled => LlmError::Cancelled { provider, sent },
+        }
+    }
+}
+
+/// Waits for `work`, but not past `deadline` or `cancel`.
+pub(crate) async fn until<T>(deadline: Instant, cancel: &CancellationToken, work: impl Future<Output = T>) -> Result<T, End> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(End::Cancelled),
+        () = tokio::time::sleep_until(deadline) => Err(End::Deadline),
+        value = work => Ok(value),
+    }
+}
+
+/// An error with its causes: the outermost alone says only "error sending request".
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// A base URL may carry a password, and a query a key.
+fn without_credentials(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
+        Err(_) => "the configured base URL".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_provider_says_is_passed_on_without_the_key() {
+        let key = Secret::new("sk-1234");
+        let body = br#"{"type":"error","error":{"type":"authentication_error","message":"bad key sk-1234"}}"#;
+        assert_eq!(message_of(body, &key), "bad key ***");
+        assert_eq!(message_of(b"<html>Bad Gateway</html>\n", &key), "<html>Bad Gateway</html>");
+        assert_eq!(message_of(b"", &key), "no message");
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        assert_eq!(without_credentials("https://user:hunter2@gateway.example/v1/messages?key=x"), "https://gateway.example/v1/messages");
+    }
+
+    #[test]
+    fn only_statuses_that_may_pass_are_tried_again() {
+        let retried: Vec<u16> =
+            (300..600).filter(|code| is_retried(StatusCode::from_u16(*code).expect("three digits"))).filter(|code| *code < 500).collect();
+        assert_eq!(retried, [408, 409, 425, 429]);
+        assert!(is_retried(StatusCode::from_u16(529).unwrap()));
+    }
+}

@@ -1,0 +1,24 @@
+//! Model providers and their prices.
+//!
+//! One conversation type ([`ModelRequest`], [`Turn`], [`Reply`]) for every provider, one trait
+//! ([`Provider`]) with one file each in `providers/`, and one price table ([`Models`], `prices.toml`).
+//! Requests and replies pass through as the verbatim texts that went over the wire: the caller stores
+//! them, decodes a stored reply again on resume ([`Provider::decode`] is pure), and the provider's own
+//! form of an assistant turn is replayed unchanged, so signatures over thoughts stay valid.
+
+pub mod error;
+pub mod http;
+pub mod message;
+pub mod models;
+pub mod provider;
+pub mod providers;
+mod retry;
+
+pub use error::LlmError;
+pub use http::{Http, HttpOptions};
+pub use message::{ModelRequest, Reply, StopReason, ToolCall, ToolResult, ToolSpec, Turn};
+pub use models::{ModelInfo, Models, NoModel, UnknownModel};
+pub use provider::{NotConfigured, Provider, ProviderName, Providers};
+pub use providers::anthropic::Anthropic;
+pub use providers::scripted::{ScriptError, Scripted};
+pub use retry::Backoff;

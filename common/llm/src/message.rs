@@ -1,0 +1,149 @@
+//! A conversation in one form for every provider.
+
+use domain::Usage;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::ProviderName;
+
+/// A tool that the model may call.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// What the model calls it by: `[a-z_]+`, at most 64 bytes.
+    pub name: String,
+    /// What it does and when to use it, for the model.
+    pub description: String,
+    /// A JSON schema of type `object`, closed (`additionalProperties: false`).
+    pub input_schema: Value,
+}
+
+/// One call of a tool, as the model asked for it; nothing about it is checked yet.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's id of the call, which its result must name.
+    pub id: String,
+    /// The tool's name; may be one that does not exist.
+    pub name: String,
+    /// The arguments; may be anything, even text that was meant to be JSON.
+    pub input: Value,
+}
+
+/// What a tool answered.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ToolResult {
+    /// [`ToolCall::id`].
+    pub call_id: String,
+    /// The text that the model reads.
+    pub content: String,
+    /// Whether the call did not do what it was asked for.
+    pub is_error: bool,
+}
+
+/// One turn of a conversation. A conversation starts with [`Turn::User`]; an assistant turn with tool
+/// calls is followed by [`Turn::ToolResults`] with exactly one result for each of them.
+#[derive(Clone, Debug)]
+pub enum Turn {
+    /// What a person, or the agent on their behalf, says.
+    User {
+        /// The text; not empty.
+        text: String,
+    },
+    /// What the model said before.
+    Assistant(Reply),
+    /// What the tools answered.
+    ToolResults {
+        /// One result for each call of the assistant turn before, in the order of the calls.
+        results: Vec<ToolResult>,
+        /// Text that follows the results: a person's hint, a warning.
+        note: Option<String>,
+    },
+}
+
+/// Everything one model call needs.
+#[derive(Clone, Debug)]
+pub struct ModelRequest {
+    /// The model's name in the price table, which is also its name at the provider.
+    pub model: String,
+    /// Which step of the job this is, from 1.
+    pub step_no: u32,
+    /// The system prompt.
+    pub system: String,
+    /// The conversation so far, ending in something for the model to answer.
+    pub turns: Vec<Turn>,
+    /// What the model may call.
+    pub tools: Vec<ToolSpec>,
+    /// The most tokens to generate, thinking included.
+    pub max_output: u64,
+}
+
+/// Why the model stopped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StopReason {
+    /// It had said what it wanted to say.
+    EndTurn,
+    /// It waits for the results of its tool calls.
+    ToolUse,
+    /// The output limit or the context window cut it off: its last tool call may be incomplete.
+    MaxTokens,
+    /// It, or the provider's filter, refused to answer.
+    Refusal,
+    /// Anything else, in the provider's word.
+    Other(String),
+}
+
+/// One reply of a model.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The response body, verbatim.
+    pub raw: String,
+    /// Who answered: only this provider understands `native`.
+    pub provider: ProviderName,
+    /// The assistant turn in the provider's own form, byte for byte, to be replayed unchanged.
+    pub native: Box<RawValue>,
+    /// The text of the reply, without thoughts; may be empty.
+    pub text: String,
+    /// The tools it calls, in order.
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it stopped.
+    pub stop: StopReason,
+    /// What it used.
+    pub usage: Usage,
+    /// The model that answered, in the provider's words (often more exact than what was asked for).
+    pub model: String,
+}
+
+impl ModelRequest {
+    /// Whether the turns form a conversation that a provider can be sent.
+    ///
+    /// # Errors
+    /// What is wrong, and with which turn (from 1).
+    pub fn check(&self) -> Result<(), String> {
+        let mut pending: Option<&[ToolCall]> = None;
+        for (index, turn) in self.turns.iter().enumerate() {
+            let no = index + 1;
+            pending = match (pending, turn) {
+                (None, Turn::Assistant(_)) if index == 0 => return Err("a conversation cannot start with the assistant".to_owned()),
+                (None, Turn::Assistant(reply)) => Some(&reply.tool_calls),
+                (None, Turn::User { .. }) if index > 0 => return Err(format!("turn {no} is a second user turn in a row")),
+                (None, Turn::User { text }) | (Some([]), Turn::User { text }) if text.trim().is_empty() => {
+                    return Err(format!("turn {no} is empty"));
+                }
+                (None | Some([]), Turn::User { .. }) => None,
+                (Some(_), Turn::Assistant(_)) => return Err(format!("turn {no} is a second assistant turn in a row")),
+                (Some(calls), Turn::ToolResults { results, .. })
+                    if !calls.is_empty() && calls.iter().map(|call| &call.id).eq(results.iter().map(|result| &result.call_id)) =>
+                {
+                    None
+                }
+                (_, Turn::ToolResults { .. }) => return Err(format!("the results of turn {no} are not those of the calls before it")),
+                (Some(_), Turn::User { .. }) => return Err(format!("turn {no} leaves tool calls without their results")),
+            };
+        }
+        match (pending, self.turns.is_empty()) {
+            (_, true) => Err("the conversation is empty".to_owned()),
+            (Some(_), _) => Err("there is nothing for the model to answer".to_owned()),
+            (None, false) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The price table: which models there are, what they cost, which mode prefers which.
+
+use std::collections::BTreeMap;
+
+use domain::{Mode, Price};
+use serde::Deserialize;
+use time::Date;
+
+use crate::{ProviderName, Providers};
+
+time::serde::format_description!(iso_day, Date, "[year]-[month]-[day]");
+
+/// One model, as `prices.toml` describes it.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+pub struct ModelInfo {
+    /// Its name here and at its provider.
+    pub name: String,
+    /// Who runs it.
+    pub provider: ProviderName,
+    /// What it charges.
+    #[serde(flatten)]
+    pub price: Price,
+    /// Input and output tokens of one call together, as far as `price` holds.
+    pub context_window: u64,
+    /// The most output tokens of one call.
+    pub max_output: u64,
+    /// The day on which `price` was last compared with `source`.
+    #[serde(with = "iso_day")]
+    pub priced_on: Date,
+    /// Where the price is published.
+    pub source: String,
+}
+
+/// The price table.
+#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    modes: BTreeMap<String, Vec<String>>,
+    model: Vec<ModelInfo>,
+}
+
+/// A model that the price table does not have.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no model {name:?} in the price table; did you mean {nearest:?}?")]
+pub struct UnknownModel {
+    /// What was asked for.
+    pub name: String,
+    /// The nearest name that exists.
+    pub nearest: String,
+}
+
+/// No model of a mode has its provider configured.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no model for {mode}: set one of {}", keys.join(", "))]
+pub struct NoModel {
+    /// The mode that needs one.
+    pub mode: Mode,
+    /// The names of the keys, any of which would do.
+    pub keys: Vec<&'static str>,
+}
+
+impl Models {
+    /// The table that is built in.
+    pub fn builtin() -> Self {
+        toml::from_str(include_str!("../prices.toml")).expect("prices.toml is part of the binary and parsed by a test")
+    }
+
+    /// The model called `name`.
+    ///
+    /// # Errors
+    /// [`UnknownModel`], with the nearest name.
+    pub fn lookup(&self, name: &str) -> Result<&ModelInfo, UnknownModel> {
+        self.model.iter().find(|model| model.name == name).ok_or_else(|| {
+            let nearest = self.model.iter().min_by_key(|model| distance(name, &model.name));
+            UnknownModel { name: name.to_owned(), nearest: nearest.map(|model| model.name.clone()).unwrap_or_default() }
+        })
+    }
+
+    /// Every model, in the order of the table.
+    pub fn all(&self) -> impl Iterator<Item = &ModelInfo> {
+        self.model.iter()
+    }
+
+    /// The models of `mode`, the preferred one first.
+    pub fn of(&self, mode: Mode) -> impl Iterator<Item = &ModelInfo> {
+        let names = self.modes.get(<&str>::from(mode)).map(Vec::as_slice).unwrap_or_default();
+        names.iter().filter_map(|name| self.model.iter().find(|model| model.name == *name))
+    }
+
+    /// The first model of `mode` whose provider is configured.
+    ///
+    /// # Errors
+    /// [`NoModel`], which names the keys that would help.
+    pub fn default_for(&self, mode: Mode, providers: &Providers) -> Result<&ModelInfo, NoModel> {
+        self.of(mode).find(|model| providers.has(model.provider)).ok_or_else(|| {
+            let mut keys: Vec<_> = self.of(mode).filter_map(|model| model.provider.key_name()).collect();
+            keys.dedup();
+            NoModel { mode, keys }
+        })
+    }
+}
+
+/// How many single-character edits lead from `a` to `b` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::MicroUsd;
+    use time::macros::date;
+
+    use super::*;
+
+    #[test]
+    fn every_model_of_the_specification_is_there_and_dated() {
+        let models = Models::builtin();
+        let names = |mode| models.of(mode).map(|model| model.name.as_str()).collect::<Vec<_>>();
+        assert_eq!(names(Mode::Mechanic), ["gpt-5-mini", "gemini-2.5-flash", "claude-haiku-4-5"]);
+        assert_eq!(names(Mode::Genius), ["gpt-5.1", "claude-opus-4-5", "gemini-3-pro-preview"]);
+        for model in models.all() {
+            assert!(model.priced_on >= date!(2025 - 12 - 01), "{}", model.name);
+            assert!(!model.source.is_empty(), "{}", model.name);
+            assert!(model.max_output < model.context_window, "{}", model.name);
+            assert!(model.price.cache_read_per_million < model.price.input_per_million, "{}", model.name);
+            assert!(model.price.cache_write_per_million >= model.price.input_per_million, "{}", model.name);
+            assert!(model.price.output_per_million > model.price.input_per_million, "{}", model.name);
+        }
+    }
+
+    #[test]
+    fn a_price_is_read_in_micro_dollars_per_million_tokens() {
+        let models = Models::builtin();
+        let haiku = models.lookup("claude-haiku-4-5").unwrap();
+        let price = Price {
+            input_per_million: MicroUsd(1_000_000),
+            cache_read_per_million: MicroUsd(100_000),
+            cache_write_per_million: MicroUsd(1_250_000),
+            output_per_million: MicroUsd(5_000_000),
+        };
+        assert_eq!((haiku.provider, haiku.price), (ProviderName::Anthropic, price));
+    }
+
+    #[test]
+    fn an_unknown_model_is_answered_with_the_nearest_name() {
+        let error = Models::builtin().lookup("claude-haiku-45").unwrap_err();
+        assert_eq!(error.to_string(), r#"no model "claude-haiku-45" in the price table; did you mean "claude-haiku-4-5"?"#);
+    }
+
+    #[test]
+    fn without_any_key_the_error_names_the_keys_that_would_help() {
+        let models = Models::builtin();
+        let error = models.default_for(Mode::Mechanic, &Providers::new()).unwrap_err();
+        assert_eq!(error.to_string(), "no model for mechanic: set one of OPENAI_API_KEY, GOOGLE_API_KEY, ANTHROPIC_API_KEY");
+    }
+}

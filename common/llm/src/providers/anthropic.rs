@@ -1,0 +1,271 @@
+//! Anthropic Messages (<https://docs.claude.com/en/api/messages>).
+
+use async_trait::async_trait;
+use domain::{Secret, Usage};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::Post;
+use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, Turn};
+
+const NAME: ProviderName = ProviderName::Anthropic;
+const VERSION: &str = "2023-06-01";
+
+/// Anthropic's models, by key.
+#[derive(Clone, Debug)]
+pub struct Anthropic {
+    http: Http,
+    key: Secret,
+    url: String,
+}
+
+impl Anthropic {
+    /// Calls `https://api.anthropic.com` with `key`.
+    pub fn new(http: Http, key: Secret) -> Self {
+        Self { http, key, url: String::new() }.with_base_url("https://api.anthropic.com")
+    }
+
+    /// Calls a gateway or a test server at `base`, to which `/v1/messages` is added.
+    #[must_use]
+    pub fn with_base_url(mut self, base: &str) -> Self {
+        self.url = format!("{}/v1/messages", base.trim_end_matches('/'));
+        self
+    }
+
+    fn headers(&self) -> Result<HeaderMap, LlmError> {
+        let mut key = HeaderValue::from_str(self.key.expose().trim()).map_err(|_| LlmError::BadRequest {
+            provider: NAME,
+            message: "the key in ANTHROPIC_API_KEY holds characters that no key has; copy it again".to_owned(),
+        })?;
+        key.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", key);
+        headers.insert("anthropic-version", HeaderValue::from_static(VERSION));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(headers)
+    }
+}
+
+#[async_trait]
+impl Provider for Anthropic {
+    fn name(&self) -> ProviderName {
+        NAME
+    }
+
+    fn encode(&self, request: &ModelRequest) -> Result<String, LlmError> {
+        request.check().map_err(|message| LlmError::BadRequest { provider: NAME, message })?;
+        let body = RequestBody {
+            model: &request.model,
+            max_tokens: request.max_output,
+            system: [Block::Text { text: &request.system, cache_control: EPHEMERAL }],
+            tools: tools(request),
+            messages: messages(&request.turns),
+        };
+        serde_json::to_string(&body).map_err(|error| LlmError::BadRequest { provider: NAME, message: error.to_string() })
+    }
+
+    async fn call(&self, body: &str, _request: &ModelRequest, deadline: Instant, cancel: &CancellationToken) -> Result<String, LlmError> {
+        let post = Post { provider: NAME, url: &self.url, headers: self.headers()?, body, key: &self.key };
+        self.http.post(&post, deadline, cancel).await
+    }
+
+    fn decode(&self, raw: &str) -> Result<Reply, LlmError> {
+        let malformed = |error: serde_json::Error| LlmError::Malformed { provider: NAME, what: error.to_string() };
+        let body: ReplyBody<'_> = serde_json::from_str(raw).map_err(malformed)?;
+        let blocks: Vec<ReplyBlock> = serde_json::from_str(body.content.get()).map_err(malformed)?;
+        let mut text = Vec::new();
+        let mut tool_calls = Vec::new();
+        for block in blocks {
+            match block {
+                ReplyBlock::Text { text: part } => text.push(part),
+                ReplyBlock::ToolUse { id, name, input } => tool_calls.push(ToolCall { id, name, input }),
+                ReplyBlock::Other => {}
+            }
+        }
+        Ok(Reply {
+            raw: raw.to_owned(),
+            provider: NAME,
+            native: body.content.to_owned(),
+            text: text.join("\n"),
+            tool_calls,
+            stop: stop_reason(body.stop_reason),
+            usage: Usage {
+                uncached_input: body.usage.input_tokens,
+                cache_read: body.usage.cache_read_input_tokens.unwrap_or(0),
+                cache_write: body.usage.cache_creation_input_tokens.unwrap_or(0),
+                output: body.usage.output_tokens,
+            },
+            model: body.model,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct RequestBody<'a> {
+    model: &'a str,
+    max_tokens: u64,
+    system: [Block<'a>; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
+    messages: Vec<Message<'a>>,
+}
+
+#[derive(Serialize)]
+struct Tool<'a> {
+    name: &'a str,
+    description: &'a str,
+    input_schema: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<CacheControl>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", content = "content", rename_all = "snake_case")]
+enum Message<'a> {
+    User(Vec<Block<'a>>),
+    #[serde(rename = "assistant")]
+    Rebuilt(Vec<Block<'a>>),
+    #[serde(rename = "assistant")]
+    Native(&'a RawValue),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Block<'a> {
+    Text {
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<CacheControl>,
+    },
+    ToolUse {
+        id: String,
+        name: &'a str,
+        input: &'a Value,
+    },
+    ToolResult {
+        tool_use_id: String,
+        content: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        is_error: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<CacheControl>,
+    },
+}
+
+/// Marks the end of a prefix that the provider should keep for five minutes. At most four in a request:
+/// the tools, the system prompt, and the last two user messages, so that the call after this one finds
+/// what this one wrote however many blocks lie between them.
+#[derive(Clone, Copy, Serialize)]
+struct CacheControl {
+    r#type: &'static str,
+}
+
+const EPHEMERAL: Option<CacheControl> = Some(CacheControl { r#type: "ephemeral" });
+const CACHED_USER_MESSAGES: usize = 2;
+
+fn tools(request: &ModelRequest) -> Vec<Tool<'_>> {
+    let mut tools: Vec<_> = request
+        .tools
+        .iter()
+        .map(|tool| Tool { name: &tool.name, description: &tool.description, input_schema: &tool.input_schema, cache_control: None })
+        .collect();
+    if let Some(last) = tools.last_mut() {
+        last.cache_control = EPHEMERAL;
+    }
+    tools
+}
+
+fn messages(turns: &[Turn]) -> Vec<Message<'_>> {
+    let mut messages: Vec<Message<'_>> = turns.iter().map(message).collect();
+    let users = messages.iter_mut().rev().filter_map(|message| match message {
+        Message::User(blocks) => blocks.last_mut(),
+        Message::Rebuilt(_) | Message::Native(_) => None,
+    });
+    for block in users.take(CACHED_USER_MESSAGES) {
+        if let Block::Text { cache_control, .. } | Block::ToolResult { cache_control, .. } = block {
+            *cache_control = EPHEMERAL;
+        }
+    }
+    messages
+}
+
+fn message(turn: &Turn) -> Message<'_> {
+    match turn {
+        Turn::User { text } => Message::User(vec![plain(text)]),
+        Turn::ToolResults { results, note } => {
+            let results = results.iter().map(|result| Block::ToolResult {
+                tool_use_id: wire_id(&result.call_id),
+                content: &result.content,
+                is_error: result.is_error,
+                cache_control: None,
+            });
+            Message::User(results.chain(note.as_deref().map(plain)).collect())
+        }
+        // The API accepts neither empty content nor a turn that is nothing but thoughts.
+        Turn::Assistant(reply) if reply.text.trim().is_empty() && reply.tool_calls.is_empty() => {
+            Message::Rebuilt(vec![plain("(no answer)")])
+        }
+        Turn::Assistant(reply) if reply.provider == NAME => Message::Native(&reply.native),
+        Turn::Assistant(reply) => {
+            let text = Some(reply.text.as_str()).filter(|text| !text.trim().is_empty()).map(plain);
+            let calls = reply.tool_calls.iter().map(|call| Block::ToolUse { id: wire_id(&call.id), name: &call.name, input: &call.input });
+            Message::Rebuilt(text.into_iter().chain(calls).collect())
+        }
+    }
+}
+
+fn plain(text: &str) -> Block<'_> {
+    Block::Text { text, cache_control: None }
+}
+
+/// Ids of calls that another provider's model made may hold characters which this API refuses.
+fn wire_id(id: &str) -> String {
+    id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
+
+#[derive(Deserialize)]
+struct ReplyBody<'a> {
+    #[serde(borrow)]
+    content: &'a RawValue,
+    model: String,
+    stop_reason: Option<String>,
+    usage: ReplyUsage,
+}
+
+#[derive(Deserialize)]
+struct ReplyUsage {
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ReplyBlock {
+    Text {
+        text: String,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+        input: Value,
+    },
+    /// Thoughts and whatever comes later: replayed, not read.
+    #[serde(other)]
+    Other,
+}
+
+fn stop_reason(reason: Option<String>) -> StopReason {
+    match reason.as_deref() {
+        Some("end_turn" | "stop_sequence") => StopReason::EndTurn,
+        Some("tool_use") => StopReason::ToolUse,
+        Some("max_tokens" | "model_context_window_exceeded") => StopReason::MaxTokens,
+        Some("refusal") => StopReason::Refusal,
+        _ => StopReason::Other(reason.unwrap_or_else(|| "none".to_owned())),
+    }
+}

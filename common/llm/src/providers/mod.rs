@@ -1,0 +1,5 @@
+//! One file for each provider. A new one also gets its name in [`crate::ProviderName`] and its line in
+//! the conformance suite of `tests/`.
+
+pub mod anthropic;
+pub mod scripted;
