@@ -1,0 +1,125 @@
+//! The port to where repositories live: GitHub, or a directory that stands in for it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// What a login may do in a repository, from least to most (GitHub's repository roles).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Nothing that everybody may not do as well.
+    #[default]
+    None,
+    /// See it.
+    Read,
+    /// Sort its issues and pull requests.
+    Triage,
+    /// Push to it: from here on somebody may start jobs.
+    Write,
+    /// Manage it without the dangerous parts.
+    Maintain,
+    /// Everything.
+    Admin,
+}
+
+/// A pull request to open.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NewPullRequest {
+    /// The branch with the change, without `refs/heads/`. A repository has at most one pull request per
+    /// head.
+    pub head: String,
+    /// The branch it should be merged into.
+    pub base: String,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// Whether it asks for no review yet.
+    pub draft: bool,
+}
+
+/// A pull request as the forge has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PullRequest {
+    /// Its number in the repository.
+    pub number: u64,
+    /// Where a person looks at it.
+    pub url: String,
+    /// See [`NewPullRequest`].
+    #[serde(flatten)]
+    pub request: NewPullRequest,
+}
+
+/// A comment on an issue or pull request as the forge has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Comment {
+    /// Its id: unique on GitHub, unique per issue in a directory.
+    pub id: u64,
+    /// Where a person looks at it.
+    pub url: String,
+    /// Markdown.
+    pub body: String,
+}
+
+/// Why a forge did not do what it was asked. The variants say what the caller should do.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// Give up and tell the person: what was named does not exist, or may not be seen.
+    #[error("{0}")]
+    NotFound(String),
+    /// Give up and tell the operator: the credentials do not suffice.
+    #[error("{0}")]
+    Denied(String),
+    /// Ask again, not before `after`.
+    #[error("the forge asks to wait {} s", after.as_secs())]
+    RetryAfter {
+        /// How long to wait.
+        after: Duration,
+    },
+    /// Give up: the request makes no sense, and will make none next time.
+    #[error("{0}")]
+    Invalid(String),
+    /// Ask again later: the forge, the network or the disk failed.
+    #[error(transparent)]
+    Unavailable(#[from] anyhow::Error),
+}
+
+/// A place with repositories, permissions, pull requests and comments.
+///
+/// A caller may die after any call and its successor call again, so it looks before it creates:
+/// [`Forge::open_pull_request`] does so itself, comments are found by a marker that the caller put into
+/// them.
+#[async_trait]
+pub trait Forge: Send + Sync + 'static {
+    /// What `login` may do in `repository`. Asked each time, since it may have been taken away.
+    async fn permission(&self, repository: &str, login: &str) -> Result<Permission, ForgeError>;
+
+    /// Where to clone `repository` from and push to: a URL without credentials, or a path.
+    async fn remote(&self, repository: &str) -> Result<String, ForgeError>;
+
+    /// The pull request whose head is the branch `head`, if there is one.
+    async fn find_pull_request(&self, repository: &str, head: &str) -> Result<Option<PullRequest>, ForgeError>;
+
+    /// Opens a pull request, or returns the one that its head already has, unchanged.
+    async fn open_pull_request(&self, repository: &str, new: &NewPullRequest) -> Result<PullRequest, ForgeError>;
+
+    /// The first comment on issue or pull request `number` whose body contains `marker`.
+    async fn find_comment(&self, repository: &str, number: u64, marker: &str) -> Result<Option<Comment>, ForgeError>;
+
+    /// Writes a comment on issue or pull request `number`. Twice makes two.
+    async fn comment(&self, repository: &str, number: u64, body: &str) -> Result<Comment, ForgeError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_grow_from_none_to_admin() {
+        use Permission::*;
+        assert!([None, Read, Triage, Write, Maintain, Admin].is_sorted());
+        assert_eq!(serde_json::from_str::<Permission>(r#""maintain""#).unwrap(), Maintain);
+    }
+}

@@ -1,0 +1,20 @@
+//! What comes from GitHub and what goes back: webhook signatures, payloads and what they ask for, and
+//! the [`Forge`] that clones, permissions, pull requests and comments go through.
+//!
+//! Bytes are believed only after [`WebhookSecrets::verify`]; what they say becomes a job or a plain
+//! reason in [`interpret`], a function of plain values. [`LocalForge`] answers for GitHub where there
+//! is none: in the demo, in tests, and for `codeteam run` on a repository of one's own.
+
+pub mod forge;
+pub mod local;
+pub mod repository;
+pub mod signature;
+pub mod trigger;
+pub mod webhook;
+
+pub use forge::{Comment, Forge, ForgeError, NewPullRequest, Permission, PullRequest};
+pub use local::{LocalForge, Unregistered};
+pub use repository::{InvalidRepository, RepositoryName};
+pub use signature::{EmptySecret, SignatureError, WebhookSecrets, sign};
+pub use trigger::{Reaction, Triggers, interpret};
+pub use webhook::{Webhook, WebhookError};

@@ -1,0 +1,180 @@
+//! The directory that stands in for GitHub.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use github::{Forge, ForgeError, LocalForge, NewPullRequest, Permission, PullRequest, Unregistered};
+use tempfile::TempDir;
+
+const TALLY: &str = "acme/tally";
+
+fn root() -> TempDir {
+    TempDir::new().unwrap()
+}
+
+fn change(head: &str) -> NewPullRequest {
+    NewPullRequest { head: head.into(), base: "main".into(), title: "Fix rounding".into(), body: "Why and how.".into(), draft: true }
+}
+
+/// A forge that knows acme/tally.
+async fn forge(root: &TempDir) -> LocalForge {
+    let forge = LocalForge::new(root.path(), Unregistered::Refuse);
+    forge.register(TALLY, "/srv/tally.git", [("octocat".to_owned(), Permission::Write)]).await.unwrap();
+    forge
+}
+
+fn names(folder: impl AsRef<Path>) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_registered_repository_has_a_remote_and_permissions() {
+    let root = root();
+    let forge = forge(&root).await;
+    assert_eq!(forge.remote(TALLY).await.unwrap(), "/srv/tally.git");
+    assert_eq!(forge.permission(TALLY, "Octocat").await.unwrap(), Permission::Write);
+    assert_eq!(forge.permission(TALLY, "hubot").await.unwrap(), Permission::None);
+}
+
+#[tokio::test]
+async fn registering_again_takes_permissions_away_and_keeps_pull_requests() {
+    let root = root();
+    let forge = forge(&root).await;
+    let pull = forge.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap();
+    forge.register(TALLY, "/srv/moved.git", []).await.unwrap();
+    assert_eq!(forge.remote(TALLY).await.unwrap(), "/srv/moved.git");
+    assert_eq!(forge.permission(TALLY, "octocat").await.unwrap(), Permission::None);
+    assert_eq!(forge.find_pull_request(TALLY, "codeteam/1").await.unwrap(), Some(pull));
+}
+
+#[tokio::test]
+async fn a_pull_request_is_a_file_that_says_everything() {
+    let root = root();
+    let pull = forge(&root).await.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap();
+    let file = root.path().join("acme/tally/pulls/1.json");
+    assert_eq!(pull, PullRequest { number: 1, url: format!("file://{}", file.display()), request: change("codeteam/1") });
+    assert_eq!(serde_json::from_slice::<PullRequest>(&fs::read(file).unwrap()).unwrap(), pull);
+}
+
+#[tokio::test]
+async fn the_second_pull_request_of_a_head_is_the_first_one() {
+    let root = root();
+    let forge = forge(&root).await;
+    let first = forge.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap();
+    let retold = NewPullRequest { title: "Another title".into(), ..change("codeteam/1") };
+    assert_eq!(forge.open_pull_request(TALLY, &retold).await.unwrap(), first);
+    let other = forge.open_pull_request(TALLY, &change("codeteam/2")).await.unwrap();
+    assert_eq!(other.number, 2);
+    assert_eq!(forge.find_pull_request(TALLY, "codeteam/2").await.unwrap(), Some(other));
+    assert_eq!(forge.find_pull_request(TALLY, "codeteam/3").await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_workers_that_open_one_head_at_once_make_one_record() {
+    let root = root();
+    forge(&root).await;
+    let mut opening = tokio::task::JoinSet::new();
+    for worker in 0..32 {
+        // A forge of its own each, as separate processes have: only the files connect them.
+        let forge = LocalForge::new(root.path(), Unregistered::Refuse);
+        let head = format!("codeteam/{}", worker % 2);
+        opening.spawn(async move { forge.open_pull_request(TALLY, &change(&head)).await.unwrap() });
+    }
+    let opened: BTreeSet<(u64, String)> = opening.join_all().await.into_iter().map(|pull| (pull.number, pull.request.head)).collect();
+    assert_eq!(opened.len(), 2, "{opened:?}");
+    assert_eq!(names(root.path().join("acme/tally/pulls")), BTreeSet::from(["1.json".to_owned(), "2.json".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_workers_that_comment_at_once_lose_no_comment() {
+    let root = root();
+    forge(&root).await;
+    let mut commenting = tokio::task::JoinSet::new();
+    for worker in 0..32 {
+        let forge = LocalForge::new(root.path(), Unregistered::Refuse);
+        commenting.spawn(async move { forge.comment(TALLY, 7, &format!("from {worker}")).await.unwrap().id });
+    }
+    let ids: BTreeSet<u64> = commenting.join_all().await.into_iter().collect();
+    assert_eq!(ids, (1..=32).collect());
+}
+
+#[tokio::test]
+async fn a_comment_is_found_by_its_marker_on_its_own_issue_only() {
+    let root = root();
+    let forge = forge(&root).await;
+    forge.comment(TALLY, 7, "something else").await.unwrap();
+    let comment = forge.comment(TALLY, 7, "done <!-- codeteam:1 -->").await.unwrap();
+    assert_eq!(forge.find_comment(TALLY, 7, "codeteam:1").await.unwrap(), Some(comment));
+    assert_eq!(forge.find_comment(TALLY, 7, "codeteam:2").await.unwrap(), None);
+    assert_eq!(forge.find_comment(TALLY, 8, "codeteam:1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_left_half_written_is_never_read_and_soon_removed() {
+    let root = root();
+    let forge = forge(&root).await;
+    forge.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap();
+    let pulls = root.path().join("acme/tally/pulls");
+    fs::write(pulls.join(".half-written-Xq3v9z"), "{\"number\": 2, \"hea").unwrap();
+    assert_eq!(forge.find_pull_request(TALLY, "codeteam/2").await.unwrap(), None);
+    assert_eq!(forge.open_pull_request(TALLY, &change("codeteam/2")).await.unwrap().number, 2);
+    assert_eq!(names(pulls), BTreeSet::from(["1.json".to_owned(), "2.json".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_record_that_somebody_broke_is_named() {
+    let root = root();
+    let forge = forge(&root).await;
+    forge.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap();
+    fs::write(root.path().join("acme/tally/pulls/1.json"), "{").unwrap();
+    let error = forge.find_pull_request(TALLY, "codeteam/1").await.unwrap_err();
+    assert!(matches!(&error, ForgeError::Unavailable(cause) if cause.to_string().contains("acme/tally/pulls/1.json")), "{error}");
+}
+
+#[tokio::test]
+async fn an_unregistered_repository_does_not_exist_and_nothing_is_written() {
+    let root = root();
+    let forge = LocalForge::new(root.path(), Unregistered::Refuse);
+    for error in [
+        forge.permission(TALLY, "octocat").await.unwrap_err(),
+        forge.remote(TALLY).await.unwrap_err(),
+        forge.find_pull_request(TALLY, "codeteam/1").await.unwrap_err(),
+        forge.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap_err(),
+        forge.find_comment(TALLY, 7, "codeteam:1").await.unwrap_err(),
+        forge.comment(TALLY, 7, "hello").await.unwrap_err(),
+    ] {
+        assert!(matches!(&error, ForgeError::NotFound(text) if text.contains("no repository \"acme/tally\"")), "{error}");
+    }
+    assert_eq!(names(root.path()), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn where_unregistered_repositories_are_recorded_nobody_has_a_permission_in_them() {
+    let root = root();
+    let forge = LocalForge::new(root.path(), Unregistered::Record);
+    assert_eq!(forge.find_pull_request(TALLY, "codeteam/1").await.unwrap(), None);
+    assert_eq!(names(root.path()), BTreeSet::new());
+    forge.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap();
+    assert_eq!(forge.permission(TALLY, "octocat").await.unwrap(), Permission::None);
+    let error = forge.remote(TALLY).await.unwrap_err();
+    assert!(matches!(&error, ForgeError::NotFound(text) if text.contains("give the job a `remote`")), "{error}");
+}
+
+#[tokio::test]
+async fn names_that_leave_the_directory_are_refused() {
+    let root = root();
+    let forge = LocalForge::new(root.path().join("forge"), Unregistered::Record);
+    for repository in ["../outside", "acme/..", "acme", "/etc/passwd", "acme/tally/pulls"] {
+        let error = forge.comment(repository, 7, "hello").await.unwrap_err();
+        assert!(matches!(&error, ForgeError::Invalid(text) if text.contains(repository)), "{error}");
+    }
+    assert_eq!(names(root.path()), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_pull_request_into_itself_is_refused() {
+    let root = root();
+    let error = forge(&root).await.open_pull_request(TALLY, &change("main")).await.unwrap_err();
+    assert!(matches!(error, ForgeError::Invalid(_)), "{error}");
+}
