@@ -1,0 +1,89 @@
+//! Pushing a branch.
+
+use git::{Checkout, CommitId, GitError, Identity};
+use time::OffsetDateTime;
+
+use crate::{World, plain_git, write, write_script};
+
+async fn change(checkout: &Checkout, content: &str) -> CommitId {
+    write(&checkout.workspace().join("new"), content);
+    let tree = checkout.snapshot().await.unwrap().tree;
+    let author = Identity { name: "Team".into(), email: "team@example.com".into() };
+    checkout.commit(&tree, "change", &author, None, OffsetDateTime::UNIX_EPOCH).await.unwrap()
+}
+
+/// A bare copy of the shop, as a forge has it.
+async fn forge(world: &World) {
+    plain_git(world.folder.path(), "clone -q --bare shop forge.git").await;
+}
+
+#[tokio::test]
+async fn a_push_makes_a_branch_that_others_can_clone_and_may_be_repeated() {
+    let world = World::new().await;
+    forge(&world).await;
+    let checkout = world.checkout("job").await;
+    let (commit, remote) = (change(&checkout, "new\n").await, world.remote("forge.git"));
+    assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), None);
+    for _ in 0..2 {
+        world.git.push(&checkout, &commit, &remote, "codeteam/x").await.unwrap();
+        assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), Some(commit.clone()));
+    }
+    assert_eq!(world.git.remote_branch(&remote, "x").await.unwrap(), None, "the end of a name is not the name");
+    plain_git(world.folder.path(), "clone -q -b codeteam/x forge.git copy").await;
+    assert_eq!(std::fs::read_to_string(world.path("copy/new")).unwrap(), "new\n");
+}
+
+#[tokio::test]
+async fn a_branch_that_somebody_moved_is_never_overwritten() {
+    let world = World::new().await;
+    forge(&world).await;
+    let checkout = world.checkout("job").await;
+    let remote = world.remote("forge.git");
+    let mine = change(&checkout, "mine\n").await;
+    world.git.push(&checkout, &mine, &remote, "codeteam/x").await.unwrap();
+    let theirs = plain_git(&world.path("forge.git"), &format!("commit-tree {mine}^{{tree}} -p {mine} -m theirs")).await;
+    plain_git(&world.path("forge.git"), &format!("update-ref refs/heads/codeteam/x {theirs}")).await;
+    for commit in [&mine, &change(&checkout, "again\n").await] {
+        match world.git.push(&checkout, commit, &remote, "codeteam/x").await {
+            Err(GitError::Conflict { branch, at, .. }) => assert_eq!((branch.as_str(), at.as_str()), ("codeteam/x", theirs.as_str())),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Not even a fast-forward: the branch is not ours to go on with.
+    let base = checkout.base().to_string();
+    plain_git(&world.path("forge.git"), &format!("update-ref refs/heads/codeteam/y {base}")).await;
+    let error = world.git.push(&checkout, &mine, &remote, "codeteam/y").await.unwrap_err();
+    assert_eq!(error.to_string(), format!("branch \"codeteam/y\" in {remote} is already at {base}"));
+}
+
+#[tokio::test]
+async fn what_the_remotes_own_rules_forbid_is_told_in_its_words() {
+    let world = World::new().await;
+    forge(&world).await;
+    plain_git(&world.path("forge.git"), "branch codeteam main").await;
+    let checkout = world.checkout("job").await;
+    let commit = change(&checkout, "new\n").await;
+    let error = world.git.push(&checkout, &commit, &world.remote("forge.git"), "codeteam/x").await.unwrap_err();
+    assert!(matches!(&error, GitError::Rejected { said, .. } if said.contains("refs/heads/codeteam")), "{error}");
+    let error = world.git.push(&checkout, &commit, &world.remote("nowhere.git"), "codeteam/x").await.unwrap_err();
+    assert!(matches!(error, GitError::NotFound { .. }), "{error}");
+    let error = world.git.push(&checkout, &commit, &world.remote("forge.git"), "--mirror").await.unwrap_err();
+    assert!(matches!(error, GitError::Invalid { what: "branch", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_persons_own_repository_gets_a_branch_and_nothing_else_and_its_hooks_do_not_run() {
+    let world = World::new().await;
+    let shop = world.path("shop");
+    for hook in ["pre-receive", "update", "post-receive", "post-update", "reference-transaction"] {
+        write_script(&shop.join(".git/hooks").join(hook), &format!("#!/bin/sh\necho {hook} >> {}\nexit 1\n", world.path("ran").display()));
+    }
+    write(&shop.join("README.md"), "being edited\n");
+    let before = (plain_git(&shop, "status --porcelain").await, plain_git(&shop, "rev-parse HEAD").await);
+    let checkout = world.checkout("job").await;
+    let commit = change(&checkout, "new\n").await;
+    world.git.push(&checkout, &commit, &world.remote("shop"), "codeteam/x").await.unwrap();
+    assert!(!world.path("ran").exists());
+    assert_eq!((plain_git(&shop, "status --porcelain").await, plain_git(&shop, "rev-parse HEAD").await), before);
+    assert_eq!(plain_git(&shop, "rev-parse codeteam/x").await, commit.as_str());
+}
