@@ -1,0 +1,27 @@
+//! What the agent is asked to do.
+
+use domain::{Caps, Kind, Mode};
+
+/// The frozen task of one job. Nothing in it changes while the job runs, or the conversation could not be
+/// rebuilt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Brief {
+    /// What the job produces.
+    pub kind: Kind,
+    /// Who does it.
+    pub mode: Mode,
+    /// `owner/name`.
+    pub repository: String,
+    /// The request in one line; untrusted.
+    pub title: String,
+    /// The request in full, Markdown, may be empty; untrusted.
+    pub body: String,
+    /// The issue or pull request that asked, if one did.
+    pub number: Option<u64>,
+    /// AGENTS.md as it is at the base commit; untrusted. `None` where there is none.
+    pub instructions: Option<String>,
+    /// The caps of the whole job, for its current mode.
+    pub caps: Caps,
+    /// The command that runs the repository's tests, where it is known.
+    pub test_command: Option<String>,
+}

@@ -1,0 +1,44 @@
+//! What is stored of a job's conversation.
+
+use domain::Finish;
+use llm::{Reply, ToolResult};
+use serde::{Deserialize, Serialize};
+
+/// One step that has its reply.
+#[derive(Clone, Debug)]
+pub struct PastStep {
+    /// From 1, without gaps.
+    pub step_no: u32,
+    /// What the model said.
+    pub reply: Reply,
+    /// What the tools answered; `None` while they have not run (a worker may have been lost between).
+    pub ran: Option<ToolsRan>,
+}
+
+/// What the tools of one step did. Stored as JSON and read back on resume.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct ToolsRan {
+    /// One for each call, in their order; empty where the model called nothing.
+    pub results: Vec<ToolResult>,
+    /// What the model handed in, where it finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish: Option<Finish>,
+    /// Whether the workspace may have changed, so that a checkpoint is due.
+    #[serde(default)]
+    pub changed: bool,
+    /// How many calls named no tool or did not fit its schema.
+    #[serde(default)]
+    pub malformed: usize,
+    /// What the model is told beside the results: see [`crate::note`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What a person told the agent while it worked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hint {
+    /// The step whose model call is the first to see it.
+    pub before_step: u32,
+    /// Their words.
+    pub text: String,
+}

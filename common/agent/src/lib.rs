@@ -1,0 +1,29 @@
+//! The coding agent: prompts, tools, guards.
+//!
+//! The core is pure. [`request`] rebuilds the whole conversation from what is stored of a job, so any
+//! worker continues it with the same bytes and finds the provider's cache warm; [`estimate`] sizes the
+//! next call; [`verdict`] decides after a step; [`note`] says what the model is told beside its results.
+//! Only [`run_tools`] touches anything, and only through the [`Workspace`] and `process`.
+//!
+//! What is deliberately absent: a loop (the worker drives one step at a time and stores each half), and
+//! any way to the database, the forge, git or the cloud. A tool that needs one gets a port.
+
+mod brief;
+mod conversation;
+mod edit;
+mod estimate;
+mod guards;
+mod history;
+mod notes;
+mod prompt;
+pub mod tools;
+mod workspace;
+
+pub use brief::Brief;
+pub use conversation::request;
+pub use estimate::{ContextFull, estimate};
+pub use guards::{Verdict, verdict};
+pub use history::{Hint, PastStep, ToolsRan};
+pub use notes::note;
+pub use tools::{AgentError, Environment, Tool, ToolContext, ToolError, ToolOutput, Toolbox, run_tools};
+pub use workspace::Workspace;

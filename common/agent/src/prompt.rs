@@ -1,0 +1,84 @@
+//! The words that the model reads before it starts. They live in `prompts/`, as people edit them.
+
+use domain::{Caps, Kind, Mode};
+
+use crate::Brief;
+
+/// Follows a reply without any tool call.
+pub(crate) const NUDGE: &str = include_str!("../prompts/nudge.md");
+/// Follows a reply that the output limit cut off before it called anything.
+pub(crate) const NUDGE_CUT: &str = include_str!("../prompts/nudge_cut.md");
+/// Stands for a result that was lost with its worker.
+pub(crate) const LOST: &str = include_str!("../prompts/lost.md");
+
+/// The system prompt. It depends on the kind of job alone, so that all jobs of a kind share one cached
+/// beginning.
+pub(crate) fn system(brief: &Brief) -> String {
+    let kind = match brief.kind {
+        Kind::Change => include_str!("../prompts/kinds/change.md"),
+        Kind::Analysis => include_str!("../prompts/kinds/analysis.md"),
+        Kind::Review => include_str!("../prompts/kinds/review.md"),
+        Kind::Question => include_str!("../prompts/kinds/question.md"),
+    };
+    fill(include_str!("../prompts/system.md"), &[("kind", kind.trim())])
+}
+
+/// The first user turn: what to do, where, and within which limits.
+pub(crate) fn task(brief: &Brief) -> String {
+    let Caps { steps, tokens, active_ms, .. } = brief.caps;
+    let asked_in = brief.number.map(|number| format!(", asked for in #{number}")).unwrap_or_default();
+    let request = [brief.title.trim(), brief.body.trim()].join("\n\n");
+    let instructions = match &brief.instructions {
+        Some(text) => {
+            format!("\n\n{}", fill(include_str!("../prompts/instructions.md"), &[("instructions", &fence("untrusted-instructions", text))]))
+        }
+        None => String::new(),
+    };
+    let mode = match brief.mode {
+        Mode::Mechanic => include_str!("../prompts/modes/mechanic.md"),
+        Mode::Genius => include_str!("../prompts/modes/genius.md"),
+    };
+    let tests = match &brief.test_command {
+        Some(command) => format!("The tests run with `{command}`."),
+        None => "Nobody said how the tests run: find out.".to_owned(),
+    };
+    let values = [
+        ("repository", brief.repository.as_str()),
+        ("asked_in", &asked_in),
+        ("request", &fence("untrusted-request", &request)),
+        ("instructions", &instructions),
+        ("mode", mode.trim()),
+        ("tests", &tests),
+        ("steps", &steps.to_string()),
+        ("tokens", &tokens.to_string()),
+        ("seconds", &(active_ms / 1000).to_string()),
+    ];
+    fill(include_str!("../prompts/task.md"), &values)
+}
+
+/// A person's words while the job runs.
+pub(crate) fn hint(text: &str) -> String {
+    fill(include_str!("../prompts/hint.md"), &[("hint", &fence("hint", text))])
+}
+
+/// Puts `text` between two markers that it cannot imitate: the number in the marker grows until the text
+/// does not contain it.
+fn fence(name: &str, text: &str) -> String {
+    let marker = (1..).map(|no| format!("{name}-{no}")).find(|marker| !text.contains(marker.as_str()));
+    let marker = marker.expect("a finite text leaves a number free");
+    format!("<{marker}>\n{}\n</{marker}>", text.trim())
+}
+
+/// Puts values in place of `{{name}}`, in one pass: what a value contains is never filled in.
+fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut filled = String::new();
+    let mut rest = template.trim();
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").expect("the templates are part of the binary and tested");
+        let value = values.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        filled.push_str(before);
+        filled.push_str(value.expect("the templates are part of the binary and tested"));
+        rest = after;
+    }
+    filled + rest
+}

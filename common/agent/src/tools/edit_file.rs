@@ -1,0 +1,100 @@
+//! `edit_file`: replaces passages of a file. The work is done in [`crate::edit`].
+
+use async_trait::async_trait;
+use llm::ToolSpec;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+use super::{Tool, ToolContext, ToolError, ToolOutput, parse};
+use crate::edit::{self, Applied, Edit, Match};
+
+const MOST_DIFF_LINES: usize = 60;
+
+pub(super) struct EditFile;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Input {
+    path: String,
+    edits: Vec<EditInput>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditInput {
+    old: String,
+    new: String,
+    near_line: Option<usize>,
+    replace_all: Option<bool>,
+}
+
+#[async_trait]
+impl Tool for EditFile {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "edit_file".to_owned(),
+            description: "Replaces passages of a text file, one after the other. Each `old` must stand in the file exactly once, as it is \
+                          there, without the line numbers of read_file: give enough lines around it, or near_line, or replace_all. \
+                          Either all edits are made or none."
+                .to_owned(),
+            input_schema: json!({
+                "type": "object",
+                "properties": {
+                    "path": { "type": "string", "description": "relative to the root of the repository" },
+                    "edits": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "old": { "type": "string", "description": "the text to replace" },
+                                "new": { "type": "string", "description": "what takes its place; empty to delete" },
+                                "near_line": { "type": "integer", "minimum": 1, "description": "where old stands more than once: the one nearest to this line" },
+                                "replace_all": { "type": "boolean", "description": "replaces every occurrence of old" }
+                            },
+                            "required": ["old", "new"],
+                            "additionalProperties": false
+                        }
+                    }
+                },
+                "required": ["path", "edits"],
+                "additionalProperties": false
+            }),
+        }
+    }
+
+    async fn run(&self, input: Value, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
+        let Input { path, edits } = parse(input)?;
+        let edits: Vec<Edit> = edits
+            .into_iter()
+            .map(|EditInput { old, new, near_line, replace_all }| Edit { old, new, near_line, replace_all: replace_all.unwrap_or(false) })
+            .collect();
+        let before = ctx.workspace.read(&path)?;
+        let (after, applied) = edit::apply(&before, &edits).map_err(|error| ToolError::Model(format!("{path:?} is unchanged: {error}")))?;
+        ctx.workspace.write(&path, after.as_bytes())?;
+        Ok(ToolOutput { content: report(&path, &before, &after, &applied), changed: true, finish: None })
+    }
+}
+
+/// Where the edits went. Where one matched only loosely, the model sees what became of it.
+fn report(path: &str, before: &str, after: &str, applied: &[Applied]) -> String {
+    let mut lines: Vec<String> = applied
+        .iter()
+        .enumerate()
+        .map(|(index, Applied { line, count, how })| match count {
+            1 => format!("edit {}: line {line}{}", index + 1, how.remark()),
+            count => format!("edit {}: {count} places, the first at line {line}{}", index + 1, how.remark()),
+        })
+        .collect();
+    lines.insert(0, format!("{path} is changed"));
+    if applied.iter().any(|applied| applied.how != Match::Exact) {
+        let diff = TextDiff::from_lines(before, after).unified_diff().context_radius(1).to_string();
+        let count = diff.lines().count();
+        lines.extend(diff.lines().take(MOST_DIFF_LINES).map(str::to_owned));
+        if count > MOST_DIFF_LINES {
+            lines.push(format!("({} lines more)", count - MOST_DIFF_LINES));
+        }
+    }
+    lines.join("\n")
+}

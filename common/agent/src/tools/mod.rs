@@ -1,0 +1,205 @@
+//! The tools, one file each, and how the calls of one reply are carried out.
+
+mod edit_file;
+mod environment;
+mod finish;
+mod list_files;
+mod read_file;
+mod search;
+mod shell;
+mod walk;
+mod write_file;
+
+use async_trait::async_trait;
+use domain::Finish;
+use llm::{Reply, StopReason, ToolCall, ToolResult, ToolSpec};
+use process::Limits;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use environment::Environment;
+
+use crate::{ToolsRan, Workspace};
+
+/// Something the model may call.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// What the model is told about it. Its schema is closed: `additionalProperties: false` throughout.
+    fn spec(&self) -> ToolSpec;
+
+    /// Carries out one call. Ends by `ctx.deadline`, and within moments of `ctx.cancel`.
+    ///
+    /// # Errors
+    /// [`ToolError`]; most errors are for the model to read.
+    async fn run(&self, input: Value, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError>;
+}
+
+/// Where a tool runs.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolContext<'a> {
+    /// The checkout: no file tool reaches beyond it.
+    pub workspace: &'a Workspace,
+    /// The whole environment of commands.
+    pub environment: &'a Environment,
+    /// What each command may use of the machine.
+    pub limits: Limits,
+    /// When the job's time is used up.
+    pub deadline: Instant,
+    /// Ends the step: the job was stopped, or its lease is lost.
+    pub cancel: &'a CancellationToken,
+}
+
+/// What a tool answers.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ToolOutput {
+    /// The text that the model reads.
+    pub content: String,
+    /// Whether the workspace may have changed.
+    pub changed: bool,
+    /// What the model handed in; ends the work.
+    pub finish: Option<Finish>,
+}
+
+impl ToolOutput {
+    /// An answer of a tool that changes nothing.
+    pub fn text(content: impl Into<String>) -> Self {
+        Self { content: content.into(), ..Self::default() }
+    }
+}
+
+/// Why a call was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// The call does not fit the schema. The model sees this text; the guards count it.
+    #[error("{0}")]
+    Malformed(String),
+    /// The model sees this text and may try again.
+    #[error("{0}")]
+    Model(String),
+    /// The step was cancelled; nothing of it is kept.
+    #[error("cancelled")]
+    Cancelled,
+    /// The job stops; a person sees this.
+    #[error(transparent)]
+    Fatal(#[from] anyhow::Error),
+}
+
+/// Why the tools of a step could not be run to their end.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The step was cancelled; nothing of it is kept.
+    #[error("cancelled")]
+    Cancelled,
+    /// The worker, not the model, has a problem; another worker may succeed.
+    #[error("tool {tool}: {cause:#}")]
+    Fatal {
+        /// The tool that was running.
+        tool: String,
+        /// What happened.
+        cause: anyhow::Error,
+    },
+}
+
+/// The tools that the model may call in one job.
+pub struct Toolbox {
+    tools: Vec<(ToolSpec, Box<dyn Tool>)>,
+}
+
+impl Toolbox {
+    /// The tools that every job has. A new one is a file beside this one and a line here.
+    pub fn standard() -> Self {
+        Self { tools: Vec::new() }
+            .with(read_file::ReadFile)
+            .with(list_files::ListFiles)
+            .with(search::Search)
+            .with(edit_file::EditFile)
+            .with(write_file::WriteFile)
+            .with(shell::Shell)
+            .with(finish::FinishWork)
+    }
+
+    /// Adds `tool`: one that needs a port, such as a search in the knowledge base.
+    #[must_use]
+    pub fn with(mut self, tool: impl Tool + 'static) -> Self {
+        self.tools.push((tool.spec(), Box::new(tool)));
+        self
+    }
+
+    /// What the model is told about the tools, always in the same order.
+    pub fn specs(&self) -> Vec<ToolSpec> {
+        self.tools.iter().map(|(spec, _)| spec.clone()).collect()
+    }
+
+    async fn run(&self, call: &ToolCall, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
+        match self.tools.iter().find(|(spec, _)| spec.name == call.name) {
+            Some((_, tool)) => tool.run(call.input.clone(), ctx).await,
+            None => {
+                let names: Vec<&str> = self.tools.iter().map(|(spec, _)| spec.name.as_str()).collect();
+                Err(ToolError::Malformed(format!("there is no tool {:?}; the tools are {}", call.name, names.join(", "))))
+            }
+        }
+    }
+}
+
+/// Carries out the calls of `reply` in their order, and answers every one of them.
+///
+/// A failed call does not stop those after it, but it does keep `finish` from being accepted: the model
+/// has not seen the failure yet. Nothing is carried out after `finish`, nor after the job's time.
+///
+/// # Errors
+/// [`AgentError`]: then nothing of the step may be stored, and its tools run again on a fresh checkout.
+pub async fn run_tools(tools: &Toolbox, reply: &Reply, ctx: &ToolContext<'_>) -> Result<ToolsRan, AgentError> {
+    let mut ran = ToolsRan::default();
+    for (index, call) in reply.tool_calls.iter().enumerate() {
+        let is_cut = reply.stop == StopReason::MaxTokens && index + 1 == reply.tool_calls.len();
+        let outcome = match objection(call, &ran, is_cut, ctx) {
+            Some(error) => Err(error),
+            None => tools.run(call, ctx).await,
+        };
+        let (content, is_error) = match outcome {
+            Ok(output) => {
+                ran.changed |= output.changed;
+                ran.finish = ran.finish.or(output.finish);
+                (output.content, false)
+            }
+            Err(ToolError::Model(text)) => (text, true),
+            Err(ToolError::Malformed(text)) => {
+                ran.malformed += 1;
+                (text, true)
+            }
+            Err(ToolError::Cancelled) => return Err(AgentError::Cancelled),
+            Err(ToolError::Fatal(cause)) => return Err(AgentError::Fatal { tool: call.name.clone(), cause }),
+        };
+        // PostgreSQL's text and JSON cannot hold NUL.
+        let content = content.replace('\0', "\u{fffd}");
+        ran.results.push(ToolResult { call_id: call.id.clone(), content, is_error });
+    }
+    Ok(ran)
+}
+
+/// Why `call` must not even be tried.
+fn objection(call: &ToolCall, ran: &ToolsRan, is_cut: bool, ctx: &ToolContext<'_>) -> Option<ToolError> {
+    let failed = ran.results.iter().any(|result| result.is_error);
+    if ctx.cancel.is_cancelled() {
+        Some(ToolError::Cancelled)
+    } else if ran.finish.is_some() {
+        Some(ToolError::Model("not carried out: the call of finish before it ended the work".to_owned()))
+    } else if is_cut {
+        Some(ToolError::Malformed(
+            "not carried out: your reply was cut off here at the output limit; make the call again, smaller".to_owned(),
+        ))
+    } else if call.name == finish::NAME && failed {
+        Some(ToolError::Model("not accepted: another call of the same reply failed; read its result first".to_owned()))
+    } else if call.name != finish::NAME && Instant::now() >= ctx.deadline {
+        Some(ToolError::Model("not carried out: the time of this job is used up".to_owned()))
+    } else {
+        None
+    }
+}
+
+/// Reads the arguments of a call.
+fn parse<T: DeserializeOwned>(input: Value) -> Result<T, ToolError> {
+    serde_json::from_value(input).map_err(|error| ToolError::Malformed(format!("the input does not fit the tool's schema: {error}")))
+}

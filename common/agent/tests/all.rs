@@ -1,0 +1,11 @@
+//! The agent from outside: its tools on real folders, its conversation, its guards.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops, helpers included")]
+
+mod conversation;
+mod escapes;
+mod fixture;
+mod guards;
+mod shell;
+mod snapshots;
+mod tools;
