@@ -1,0 +1,58 @@
+//! What can go wrong in the store, by what the caller should do.
+
+use domain::{Epoch, JobId};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else holds the job now, or it ended: drop it and kill its processes.
+    #[error("lease lost: job {job_id} is no longer held under epoch {epoch}")]
+    LeaseLost {
+        /// The job.
+        job_id: JobId,
+        /// The epoch under which the caller held it.
+        epoch: Epoch,
+    },
+    /// The caller named something that is not there.
+    #[error("no job {0}")]
+    NoJob(String),
+    /// The job is not in a state that allows it.
+    #[error("{0}")]
+    Refused(String),
+    /// The database cannot be reached or gave up: the same call may succeed later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A row holds what this release does not understand.
+    #[error("column {column} holds {value:?}, which this release does not understand; is the database newer than the program?")]
+    Corrupt {
+        /// Table and column.
+        column: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// Anything else the database says: a defect of ours.
+    #[error("the database refused a statement: {0}")]
+    Database(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("the migrations could not be applied: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let unavailable = match &error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
+            // Class 08: connection; 57P0x: shutting down; 53: out of resources; 40: serialization, deadlock.
+            sqlx::Error::Database(error) => {
+                error.code().is_some_and(|code| ["08", "57P", "53", "40"].iter().any(|class| code.starts_with(class)))
+            }
+            _ => false,
+        };
+        if unavailable { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+/// Parses a text column into a type of the domain.
+pub(crate) fn parse<T: std::str::FromStr>(column: &'static str, value: &str) -> Result<T, StoreError> {
+    value.parse().map_err(|_| StoreError::Corrupt { column, value: value.to_owned() })
+}

@@ -1,0 +1,20 @@
+//! All SQL of AI Code Team, one module per subject. PostgreSQL is the only truth: what is not in these
+//! tables did not happen.
+//!
+//! Every write of a worker is one statement that first updates `queue` on `(job_id, epoch, leased)` and
+//! inserts from its returning set. No row back means that the lease is lost ([`StoreError::LeaseLost`]):
+//! the worker drops the job. [`ledger::settle_late`] is the one exception.
+
+pub mod db;
+pub mod effects;
+pub mod enqueue;
+pub mod error;
+pub mod events;
+pub mod finish;
+pub mod jobs;
+pub mod ledger;
+pub mod queue;
+pub mod steps;
+
+pub use db::Db;
+pub use error::StoreError;

@@ -1,0 +1,285 @@
+//! The queue: claim, renew, give back, fail, sweep, stop.
+
+use std::time::Duration;
+
+use domain::{Epoch, JobId, Mode, OwnerId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::error::parse;
+use crate::{Db, StoreError};
+
+/// How long a lease runs from the database's clock.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// Attempts without progress before a job is given up.
+pub const MAX_ATTEMPTS: i32 = 5;
+
+const BACKOFF_SECS: f64 = 2.0;
+const BACKOFF_MOST_SECS: f64 = 300.0;
+
+/// A job that this process holds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Claimed {
+    /// The job.
+    pub job_id: JobId,
+    /// `owner/name`.
+    pub repository: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// The epoch that every write must name.
+    pub epoch: Epoch,
+    /// Attempts without progress, this one included: 1 = the first.
+    pub attempt: i32,
+    /// The last step whose results are stored.
+    pub step_no: i32,
+}
+
+struct ClaimedRow {
+    job_id: Uuid,
+    lane: String,
+    mode: String,
+    epoch: i64,
+    attempt: i32,
+    step_no: i32,
+}
+
+impl TryFrom<ClaimedRow> for Claimed {
+    type Error = StoreError;
+
+    fn try_from(row: ClaimedRow) -> Result<Self, StoreError> {
+        let ClaimedRow { job_id, lane, mode, epoch, attempt, step_no } = row;
+        let mode = parse("queue.mode", &mode)?;
+        Ok(Self { job_id: JobId(job_id), repository: lane, mode, epoch: Epoch(epoch), attempt, step_no })
+    }
+}
+
+/// Claims up to `slots` ready jobs of `mode` for this process; empty when nothing is ready.
+///
+/// Each claim raises the job's epoch, and every later write must name it. The lease runs for `lease`
+/// from the database's clock (`now` replaces it in tests), so workers' clocks never matter. Many
+/// workers may call this at once: rows that another claim has locked are skipped.
+///
+/// # Errors
+/// Those of the database.
+pub async fn claim(
+    db: &Db,
+    owner: OwnerId,
+    mode: Mode,
+    slots: u16,
+    lease: Duration,
+    now: Option<OffsetDateTime>,
+) -> Result<Vec<Claimed>, StoreError> {
+    let rows =
+        sqlx::query_file_as!(ClaimedRow, "sql/claim.sql", owner.0, <&str>::from(mode), i64::from(slots), lease.as_secs_f64(), now);
+    rows.fetch_all(&db.pool).await?.into_iter().map(Claimed::try_from).collect()
+}
+
+/// Claims the job `job_id` if it is ready now.
+///
+/// # Errors
+/// Those of the database.
+pub async fn claim_one(
+    db: &Db,
+    owner: OwnerId,
+    job_id: JobId,
+    lease: Duration,
+    now: Option<OffsetDateTime>,
+) -> Result<Option<Claimed>, StoreError> {
+    let row = sqlx::query_file_as!(ClaimedRow, "sql/claim_one.sql", owner.0, job_id.0, lease.as_secs_f64(), now);
+    row.fetch_optional(&db.pool).await?.map(Claimed::try_from).transpose()
+}
+
+/// Claims the next job that waits for triage, or `job_id` if that one does.
+///
+/// # Errors
+/// Those of the database.
+pub async fn claim_triage(
+    db: &Db,
+    owner: OwnerId,
+    job_id: Option<JobId>,
+    lease: Duration,
+    now: Option<OffsetDateTime>,
+) -> Result<Option<(JobId, Epoch)>, StoreError> {
+    let row = sqlx::query_file!("sql/claim_triage.sql", owner.0, lease.as_secs_f64(), job_id.map(|id| id.0), now);
+    Ok(row.fetch_optional(&db.pool).await?.map(|row| (JobId(row.job_id), Epoch(row.epoch))))
+}
+
+/// Lets a triaged job run: it becomes ready with `mode`.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, mode: Mode, reason: &str) -> Result<(), StoreError> {
+    let moved = sqlx::query!(
+        "with passed as (
+             update queue
+             set state = 'ready', mode = $3, waiting_for = null, owner = null, lease_until = null,
+                 attempt = 0, epoch = epoch + 1, run_at = now(), event_seq = event_seq + 1
+             where job_id = $1 and epoch = $2 and state = 'leased'
+             returning job_id, event_seq
+         ), decided as (
+             update jobs set mode = $3 from passed where jobs.job_id = passed.job_id
+         ), noted as (
+             insert into events (job_id, seq, kind, data)
+             select job_id, event_seq, 'triaged', jsonb_build_object('mode', $3::text, 'reason', $4::text) from passed
+         )
+         select job_id from passed",
+        job_id.0,
+        epoch.0,
+        <&str>::from(mode),
+        reason,
+    );
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// What a renewal found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Renewed {
+    /// Jobs that somebody else holds now, or that ended.
+    pub lost: Vec<JobId>,
+    /// Jobs that somebody asked to stop.
+    pub stop: Vec<JobId>,
+}
+
+/// Renews all leases of a process in one statement. It lists the pairs it knows of: a claim whose reply was
+/// lost must run out.
+///
+/// # Errors
+/// Those of the database.
+pub async fn renew(db: &Db, leases: &[(JobId, Epoch)], lease: Duration, now: Option<OffsetDateTime>) -> Result<Renewed, StoreError> {
+    let ids: Vec<Uuid> = leases.iter().map(|(id, _)| id.0).collect();
+    let epochs: Vec<i64> = leases.iter().map(|(_, epoch)| epoch.0).collect();
+    let kept = sqlx::query_file!("sql/renew.sql", &ids, &epochs, lease.as_secs_f64(), now).fetch_all(&db.pool).await?;
+    Ok(Renewed {
+        lost: leases.iter().map(|(id, _)| *id).filter(|id| kept.iter().all(|row| row.job_id != id.0)).collect(),
+        stop: kept.iter().filter(|row| row.cancel_requested).map(|row| JobId(row.job_id)).collect(),
+    })
+}
+
+/// Which of these jobs somebody asked to stop. Asked every second, between renewals.
+///
+/// # Errors
+/// Those of the database.
+pub async fn stop_requested(db: &Db, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+    let ids: Vec<Uuid> = jobs.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_scalar!("select job_id from queue where job_id = any($1) and cancel_requested", &ids);
+    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect())
+}
+
+/// Gives a job back at once, as a worker that shuts down does; the attempt does not count.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn release(db: &Db, job_id: JobId, epoch: Epoch, reason: &str) -> Result<(), StoreError> {
+    let moved = sqlx::query!(
+        "with released as (
+             update queue
+             set state = case when waiting_for = 'triage' then 'waiting' else 'ready' end,
+                 epoch = epoch + 1, attempt = greatest(attempt - 1, 0), owner = null, lease_until = null,
+                 run_at = now(), event_seq = event_seq + 1
+             where job_id = $1 and epoch = $2 and state = 'leased'
+             returning job_id, event_seq
+         ), noted as (
+             insert into events (job_id, seq, kind, data)
+             select job_id, event_seq, 'released', jsonb_build_object('reason', $3::text) from released
+         )
+         select job_id from released",
+        job_id.0,
+        epoch.0,
+        reason,
+    );
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// Ends an attempt that failed: another follows after a backoff (not before `not_before`), or, after
+/// [`MAX_ATTEMPTS`], the job is ready to be finalized as dead with `cause`. Returns the attempts so far.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn fail_attempt(
+    db: &Db,
+    job_id: JobId,
+    epoch: Epoch,
+    cause: &str,
+    not_before: Option<Duration>,
+) -> Result<i32, StoreError> {
+    let attempt = sqlx::query_file_scalar!(
+        "sql/fail_attempt.sql",
+        job_id.0,
+        epoch.0,
+        cause,
+        MAX_ATTEMPTS,
+        BACKOFF_SECS,
+        BACKOFF_MOST_SECS,
+        not_before.map(|wait| wait.as_secs_f64()),
+    );
+    attempt.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
+}
+
+/// Takes back every lease that ran out, whoever held it. Any process may call this, at any time and as
+/// often as it likes.
+///
+/// # Errors
+/// Those of the database.
+pub async fn sweep(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<JobId>, StoreError> {
+    let rows = sqlx::query_file_scalar!("sql/sweep.sql", MAX_ATTEMPTS, BACKOFF_SECS, BACKOFF_MOST_SECS, now);
+    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect())
+}
+
+/// Asks a job to stop. A leased one is told through its next renewal or [`stop_requested`]; any other
+/// becomes ready to be finalized as stopped. Asking twice changes nothing.
+///
+/// # Errors
+/// [`StoreError::Refused`] when it is finished, [`StoreError::NoJob`] when there is none.
+pub async fn stop(db: &Db, job_id: JobId) -> Result<(), StoreError> {
+    let stopped = sqlx::query!(
+        r#"with asked as (
+             update queue
+             set cancel_requested = true,
+                 state = case when state = 'leased' then state else 'ready' end,
+                 mode = coalesce(mode, 'mechanic'),
+                 waiting_for = case when state = 'leased' then waiting_for end,
+                 outcome_pending = case when state = 'leased' then outcome_pending else '{"outcome": "stopped"}' end,
+                 run_at = case when state = 'leased' then run_at else now() end,
+                 epoch = case when state = 'leased' then epoch else epoch + 1 end,
+                 event_seq = event_seq + 1
+             where job_id = $1 and not cancel_requested and state <> 'dead'
+             returning job_id, event_seq
+         ), noted as (
+             insert into events (job_id, seq, kind, data) select job_id, event_seq, 'stop_requested', '{}' from asked
+         )
+         select job_id from asked"#,
+        job_id.0,
+    );
+    if stopped.fetch_optional(&db.pool).await?.is_some() {
+        return Ok(());
+    }
+    let job = sqlx::query!(
+        r#"select jobs.outcome as "outcome?", queue.cancel_requested as "asked?" from jobs left join queue using (job_id) where job_id = $1"#,
+        job_id.0
+    )
+    .fetch_optional(&db.pool)
+    .await?;
+    match job {
+        None => Err(StoreError::NoJob(job_id.to_string())),
+        Some(job) => match job.outcome {
+            Some(outcome) => Err(StoreError::Refused(format!("job {job_id} is finished already: {outcome}"))),
+            None if job.asked == Some(true) => Ok(()),
+            None => Err(StoreError::Refused(format!("job {job_id} ended while it was being stopped"))),
+        },
+    }
+}
+
+/// How many jobs are in each state, by mode (`None` = waiting for triage), for people and metrics.
+///
+/// # Errors
+/// Those of the database.
+pub async fn depth(db: &Db) -> Result<Vec<(Option<String>, String, i64)>, StoreError> {
+    let rows = sqlx::query!(r#"select mode, state, count(*) as "jobs!" from queue group by mode, state order by mode, state"#);
+    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|row| (row.mode, row.state, row.jobs)).collect())
+}
+
+pub(crate) fn held(moved: bool, job_id: JobId, epoch: Epoch) -> Result<(), StoreError> {
+    if moved { Ok(()) } else { Err(StoreError::LeaseLost { job_id, epoch }) }
+}

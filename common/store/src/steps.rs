@@ -1,0 +1,302 @@
+//! Durable steps: what a worker loads, and the four writes of a step.
+//!
+//! reserve → (model call) → store reply and settle → (tools) → store results and checkpoint. A worker that
+//! dies between two of them leaves a job that any other continues at that point.
+
+use std::time::Duration;
+
+use domain::ledger::ChainHash;
+use domain::{Epoch, JobId, MicroUsd, Outcome, Spent, Usage};
+use serde_json::{Value, json};
+use sqlx::types::Json;
+
+use crate::jobs::{self, Job};
+use crate::queue::held;
+use crate::{Db, StoreError};
+
+/// What a worker needs to take the next half-step.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The job.
+    pub job: Job,
+    /// What it has spent; open reservations count in full.
+    pub spent: Spent,
+    /// Attempts without progress, this one included.
+    pub attempt: i32,
+    /// Somebody asked it to stop.
+    pub cancel_requested: bool,
+    /// How it will end, where that is decided already: only `finalize` is left.
+    pub outcome_pending: Option<Outcome>,
+    /// Its steps so far, in order; only the last may lack results.
+    pub steps: Vec<StoredStep>,
+    /// Hints that people gave, with the number of the step before which each came.
+    pub hints: Vec<StoredHint>,
+}
+
+/// One step as the database has it.
+#[derive(Clone, Debug)]
+pub struct StoredStep {
+    /// From 1.
+    pub step_no: i32,
+    /// The model's name in the price table.
+    pub model: String,
+    /// The model's reply, verbatim.
+    pub reply: String,
+    /// What the tools said (the agent's own JSON); `None` = they have not run to their end.
+    pub results: Option<Value>,
+    /// The workspace's tree after this step; `None` = as before it.
+    pub tree: Option<String>,
+}
+
+/// A person's hint.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredHint {
+    /// The first step that reads it.
+    pub before_step: i32,
+    /// Its text.
+    pub text: String,
+}
+
+/// Loads a job for the worker that holds it under `epoch`.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreError> {
+    let queue = sqlx::query!(
+        r#"select step_no, attempt, tokens, cost_microusd, active_ms, cancel_requested,
+                  outcome_pending as "outcome_pending: Json<Outcome>"
+           from queue
+           where job_id = $1 and epoch = $2 and state = 'leased'"#,
+        job_id.0,
+        epoch.0,
+    )
+    .fetch_optional(&db.pool)
+    .await?
+    .ok_or(StoreError::LeaseLost { job_id, epoch })?;
+    let job = jobs::read(db, job_id).await?;
+    let steps = sqlx::query_as!(
+        StoredStep,
+        r#"select reply.step_no as "step_no!", reply.model as "model!", reply.reply as "reply!", done.results as "results?", done.tree as "tree?"
+           from steps reply
+           left join steps done on done.job_id = reply.job_id and done.step_no = reply.step_no and done.half = 'results'
+           where reply.job_id = $1 and reply.half = 'reply'
+           order by reply.step_no"#,
+        job_id.0,
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    let hints = sqlx::query_as!(
+        StoredHint,
+        r#"select (data ->> 'before_step')::int as "before_step!", data ->> 'text' as "text!"
+           from events
+           where job_id = $1 and kind = 'hint'
+           order by seq"#,
+        job_id.0,
+    )
+    .fetch_all(&db.pool)
+    .await?;
+    Ok(Work {
+        job,
+        spent: Spent {
+            steps: steps.len() as u32,
+            tokens: queue.tokens.unsigned_abs(),
+            cost_microusd: MicroUsd(queue.cost_microusd),
+            active_ms: queue.active_ms.unsigned_abs(),
+        },
+        attempt: queue.attempt,
+        cancel_requested: queue.cancel_requested,
+        outcome_pending: queue.outcome_pending.map(|outcome| outcome.0),
+        steps,
+        hints,
+    })
+}
+
+/// The last checkpoint of a job up to `step_no`: tree and thin pack; `None` = the workspace is still as it
+/// was at the base commit.
+///
+/// # Errors
+/// Those of the database.
+pub async fn checkpoint(db: &Db, job_id: JobId, step_no: i32) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+    let row = sqlx::query!(
+        r#"select tree as "tree!", pack as "pack!" from steps
+           where job_id = $1 and step_no <= $2 and half = 'results' and tree is not null
+           order by step_no desc
+           limit 1"#,
+        job_id.0,
+        step_no,
+    );
+    Ok(row.fetch_optional(&db.pool).await?.map(|row| (row.tree, row.pack)))
+}
+
+/// Fixes the commit that a job starts from; every later worker starts from the same.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, base_commit: &str, took: Duration) -> Result<(), StoreError> {
+    let moved = sqlx::query!(
+        "with fenced as (
+             update queue set event_seq = event_seq + 1 where job_id = $1 and epoch = $2 and state = 'leased' returning job_id, event_seq
+         ), based as (
+             update jobs set base_commit = $3 from fenced where jobs.job_id = fenced.job_id and base_commit is null
+         ), noted as (
+             insert into events (job_id, seq, kind, data)
+             select job_id, event_seq, 'prepared', $4 from fenced
+         )
+         select job_id from fenced",
+        job_id.0,
+        epoch.0,
+        base_commit,
+        json!({ "base": base_commit, "duration_ms": took.as_millis() as u64 }),
+    );
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// A call about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Reserve<'a> {
+    /// The step it belongs to, from 1.
+    pub step_no: i32,
+    /// The model's name in the price table.
+    pub model: &'a str,
+    /// The most it can cost.
+    pub cost_microusd: MicroUsd,
+    /// The output limit that will be sent.
+    pub max_output: u64,
+}
+
+/// Holds money back before a model call; returns the reservation's number in the ledger.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, call: Reserve<'_>) -> Result<i64, StoreError> {
+    let data = json!({
+        "step_no": call.step_no, "model": call.model, "max_output": call.max_output, "reserved_microusd": call.cost_microusd,
+    });
+    let seq = sqlx::query_file_scalar!(
+        "sql/reserve.sql",
+        job_id.0,
+        epoch.0,
+        call.step_no,
+        call.model,
+        call.cost_microusd.0,
+        data,
+    );
+    seq.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
+}
+
+/// A model's reply and what it cost.
+#[derive(Clone, Debug)]
+pub struct Answered<'a> {
+    /// The step.
+    pub step_no: i32,
+    /// The model's name in the price table.
+    pub model: &'a str,
+    /// The request body, verbatim.
+    pub request: &'a str,
+    /// The reply body, verbatim.
+    pub reply: &'a str,
+    /// How long the call took.
+    pub took: Duration,
+    /// The reservation that it closes: number and amount.
+    pub reservation: (i64, MicroUsd),
+    /// Tokens used.
+    pub usage: Usage,
+    /// What they cost.
+    pub cost_microusd: MicroUsd,
+    /// Names of the tools it calls, for people who watch.
+    pub tools: Vec<String>,
+}
+
+/// Stores a reply, verbatim, together with the settlement of its call, before anything acts on it.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`] (then only [`crate::ledger::settle_late`] is left to do), or those of the
+/// database.
+pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered<'_>) -> Result<(), StoreError> {
+    let took_ms = i64::try_from(answer.took.as_millis()).unwrap_or(i64::MAX);
+    let data = json!({
+        "step_no": answer.step_no, "model": answer.model, "usage": answer.usage, "cost_microusd": answer.cost_microusd,
+        "duration_ms": took_ms, "tools": answer.tools,
+    });
+    let [uncached_input, cache_read, cache_write, output] = tokens(&answer.usage);
+    let moved = sqlx::query_file!(
+        "sql/store_reply.sql",
+        job_id.0,
+        epoch.0,
+        answer.step_no,
+        answer.model,
+        answer.request,
+        answer.reply,
+        took_ms,
+        answer.reservation.0,
+        answer.reservation.1.0,
+        answer.cost_microusd.0,
+        uncached_input,
+        cache_read,
+        cache_write,
+        output,
+        data,
+    );
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// Closes a reservation whose call was refused before it could cost anything.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn release_reservation(
+    db: &Db,
+    job_id: JobId,
+    epoch: Epoch,
+    step_no: i32,
+    model: &str,
+    reservation: (i64, MicroUsd),
+) -> Result<(), StoreError> {
+    let moved = sqlx::query_file!("sql/close_reservation.sql", job_id.0, epoch.0, step_no, model, reservation.0, reservation.1.0);
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// What the tools of a step did.
+#[derive(Clone, Debug)]
+pub struct Acted<'a> {
+    /// The step.
+    pub step_no: i32,
+    /// What they said: the agent's own JSON.
+    pub results: &'a Value,
+    /// Tree and thin pack of the workspace, where it changed.
+    pub checkpoint: Option<(&'a str, &'a [u8])>,
+    /// How long they took.
+    pub took: Duration,
+}
+
+/// Stores what the tools did and ends the step; attempts count from zero again.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn store_results(db: &Db, job_id: JobId, epoch: Epoch, acted: &Acted<'_>) -> Result<(), StoreError> {
+    let took_ms = i64::try_from(acted.took.as_millis()).unwrap_or(i64::MAX);
+    let data = json!({
+        "step_no": acted.step_no, "duration_ms": took_ms, "checkpoint": acted.checkpoint.map(|(tree, _)| tree),
+    });
+    let moved = sqlx::query_file!(
+        "sql/store_results.sql",
+        job_id.0,
+        epoch.0,
+        acted.step_no,
+        acted.results,
+        acted.checkpoint.map(|(tree, _)| tree),
+        acted.checkpoint.map(|(_, pack)| pack),
+        took_ms,
+        data,
+    );
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+pub(crate) fn tokens(usage: &Usage) -> [i64; 4] {
+    [usage.uncached_input, usage.cache_read, usage.cache_write, usage.output].map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+pub(crate) fn chain_hash(bytes: &[u8]) -> Result<ChainHash, StoreError> {
+    let hash = <[u8; 32]>::try_from(bytes).map_err(|_| StoreError::Corrupt { column: "ledger.hash", value: format!("{} bytes", bytes.len()) })?;
+    Ok(ChainHash(hash))
+}
