@@ -1,0 +1,13 @@
+//! The one reader of environment and secrets. Everything else is given what it needs: a handler says how it
+//! is built from [`Services`] by implementing [`Configured`], and both its own Lambda binary ([`run`]) and
+//! the runtime's registry build it that way.
+
+pub mod failure;
+pub mod logging;
+mod run;
+mod services;
+mod settings;
+
+pub use run::{install_crypto, run};
+pub use services::{Configured, Services};
+pub use settings::{Environment, Settings, SettingsError};

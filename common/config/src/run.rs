@@ -1,0 +1,32 @@
+//! The `main` of every handler crate.
+
+use std::process::ExitCode;
+
+use crate::{Configured, Services, Settings, logging};
+
+/// Makes ring the process's one source of cryptography. Harmless when called again.
+pub fn install_crypto() {
+    // An error says that one is installed already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+/// Runs a handler as a Lambda function until its environment ends.
+pub fn run<H: Configured>() -> ExitCode {
+    match start::<H>() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{} cannot run: {error:#}", H::NAME);
+            ExitCode::from(4)
+        }
+    }
+}
+
+fn start<H: Configured>() -> anyhow::Result<()> {
+    logging::to_stderr(logging::Format::Json, "info");
+    install_crypto();
+    let services = Services::new(Settings::from_env()?);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let handler = H::configure(&services).await?;
+        dispatch::run_lambda(handler).await
+    })
+}

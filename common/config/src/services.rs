@@ -1,0 +1,137 @@
+//! What handlers are built from, each piece made once and only when somebody needs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use dispatch::Handler;
+use domain::OwnerId;
+use git::{Git, GitOptions};
+use github::{Forge, LocalForge, Unregistered, WebhookSecrets};
+use llm::{Anthropic, Http, HttpOptions, LlmError, Models, Providers, Scripted};
+use store::Db;
+use tokio::sync::OnceCell;
+
+use crate::Settings;
+
+/// How long a start waits for the database.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A handler that can be built from the settings.
+pub trait Configured: Handler {
+    /// Takes from `services` exactly what the handler needs.
+    ///
+    /// # Errors
+    /// What is missing and how to provide it.
+    fn configure(services: &Services) -> impl Future<Output = anyhow::Result<Self>> + Send;
+}
+
+/// The settings and what is made from them.
+pub struct Services {
+    /// The settings.
+    pub settings: Settings,
+    owner: OwnerId,
+    db: OnceCell<Db>,
+    forge: OnceCell<Arc<dyn Forge>>,
+}
+
+impl Services {
+    /// Nothing is connected yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, owner: OwnerId::new(), db: OnceCell::new(), forge: OnceCell::new() }
+    }
+
+    /// Uses `forge` in the place of the one that the settings name.
+    #[must_use]
+    pub fn with_forge(mut self, forge: Arc<dyn Forge>) -> Self {
+        self.forge = OnceCell::new_with(Some(forge));
+        self
+    }
+
+    /// The identity of this process: every lease it takes carries it.
+    pub fn owner(&self) -> OwnerId {
+        self.owner
+    }
+
+    /// The database, connected at the first call, its schema checked.
+    ///
+    /// # Errors
+    /// When `DATABASE_URL` is not set, nobody answers there, or the schema is another release's.
+    pub async fn db(&self) -> anyhow::Result<Db> {
+        let connect = async {
+            let Some(url) = &self.settings.database_url else {
+                bail!(
+                    "DATABASE_URL is not set: give one, or start everything at once with `codeteam up` (it brings its own PostgreSQL)"
+                );
+            };
+            let db = Db::connect(url, self.settings.database_connections, DATABASE_PATIENCE)
+                .await
+                .context("cannot reach the database that DATABASE_URL names")?;
+            db.check_schema().await?;
+            Ok(db)
+        };
+        self.db.get_or_try_init(|| connect).await.cloned()
+    }
+
+    /// Where repositories live. In this release that is the local forge: a directory that keeps what would
+    /// go to GitHub.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub async fn forge(&self) -> anyhow::Result<Arc<dyn Forge>> {
+        let open = async {
+            let forge = LocalForge::new(self.settings.state_dir.join("forge"), Unregistered::Record);
+            Ok::<_, anyhow::Error>(Arc::new(forge) as Arc<dyn Forge>)
+        };
+        self.forge.get_or_try_init(|| open).await.cloned()
+    }
+
+    /// Who may sign webhooks; `None` = nobody, since no secret is set.
+    ///
+    /// # Errors
+    /// An empty secret.
+    pub fn webhook_secrets(&self) -> anyhow::Result<Option<WebhookSecrets>> {
+        let mut secrets = self.settings.webhook_secrets.iter().cloned();
+        Ok(secrets.next().map(|current| WebhookSecrets::new(current, secrets.next())).transpose()?)
+    }
+
+    /// The price table.
+    pub fn models(&self) -> Models {
+        Models::builtin()
+    }
+
+    /// The providers that have what they need.
+    ///
+    /// # Errors
+    /// A file of replies that cannot be read, or a proxy that is no URL.
+    pub fn providers(&self) -> anyhow::Result<Providers> {
+        let mut providers = Providers::new();
+        if let Some(script) = &self.settings.script {
+            providers = providers.with(Scripted::load(script)?);
+        }
+        if let Some(key) = &self.settings.anthropic_api_key {
+            let anthropic = Anthropic::new(self.http()?, key.clone());
+            providers = providers.with(match &self.settings.anthropic_base_url {
+                Some(base) => anthropic.with_base_url(base),
+                None => anthropic,
+            });
+        }
+        Ok(providers)
+    }
+
+    fn http(&self) -> Result<Http, LlmError> {
+        Http::new(HttpOptions { proxy: self.settings.proxy.clone(), ..HttpOptions::default() })
+    }
+
+    /// Git, with the trusted configuration.
+    pub fn git(&self) -> Git {
+        let network_environment = self.settings.environment.only(&["HOME", "HTTPS_PROXY", "SSH_AUTH_SOCK", "SSL_CERT_FILE"]);
+        let options = GitOptions::new(&self.settings.path, self.settings.state_dir.join("mirrors"));
+        Git::new(GitOptions { network_environment, ..options })
+    }
+
+    /// Where jobs are checked out.
+    pub fn checkouts(&self) -> std::path::PathBuf {
+        self.settings.state_dir.join("checkouts")
+    }
+}

@@ -1,0 +1,208 @@
+//! The settings, read once from the environment.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use domain::{Caps, MicroUsd, Mode, Secret};
+
+/// Every setting there is. `Debug` shows no secret.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `DATABASE_URL`: `postgres://user:password@host/database`, or `?host=/directory` for a socket.
+    pub database_url: Option<Secret>,
+    /// `DATABASE_CONNECTIONS`: the most sessions of this process; 8 unless set.
+    pub database_connections: u32,
+    /// `GITHUB_WEBHOOK_SECRET` and, during a rotation, `GITHUB_WEBHOOK_SECRET_PREVIOUS`.
+    pub webhook_secrets: Vec<Secret>,
+    /// `ANTHROPIC_API_KEY`.
+    pub anthropic_api_key: Option<Secret>,
+    /// `ANTHROPIC_BASE_URL`, where it is not the vendor's own.
+    pub anthropic_base_url: Option<String>,
+    /// `CODETEAM_SCRIPT`: a file of replies for the `scripted` model.
+    pub script: Option<PathBuf>,
+    /// `MODE`: which jobs this worker takes; both unless set.
+    pub mode: Option<Mode>,
+    /// `MODEL`: the model of jobs that name none.
+    pub model: Option<String>,
+    /// `STEP_CAP`: lowers the mode's own cap; so do the next two.
+    pub step_cap: Option<u32>,
+    /// `TOKEN_CAP`.
+    pub token_cap: Option<u64>,
+    /// `TIME_LIMIT_MS`.
+    pub time_limit_ms: Option<u64>,
+    /// `COST_CAP_MICROUSD`: the same for money, in millionths of a dollar.
+    pub cost_cap: Option<MicroUsd>,
+    /// `CODETEAM_STATE_DIR`: job checkouts, the local forge, the database of `codeteam up`.
+    pub state_dir: PathBuf,
+    /// `CODETEAM_CACHE_DIR`: what can be fetched again: the PostgreSQL package. An unprivileged user must be
+    /// able to traverse it.
+    pub cache_dir: PathBuf,
+    /// `CODETEAM_POSTGRES_BIN`: the directory of `initdb` and `postgres` to use for a private server.
+    pub postgres_bin: Option<PathBuf>,
+    /// `CODETEAM_INVOKE_ACCESS_KEY` and `CODETEAM_INVOKE_SECRET_KEY`: who may use the Invoke API.
+    pub invoke_key: Option<(String, Secret)>,
+    /// `HTTPS_PROXY`: how model providers are reached.
+    pub proxy: Option<String>,
+    /// `PATH`: where tools are looked for.
+    pub path: String,
+    /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
+    /// transports.
+    pub environment: Environment,
+}
+
+/// A whole environment. `Debug` shows no value, since any of them may be a secret.
+#[derive(Clone, Default)]
+pub struct Environment(pub Vec<(OsString, OsString)>);
+
+impl Environment {
+    /// The variables of these names that are set.
+    pub fn only(&self, names: &[&str]) -> Vec<(OsString, OsString)> {
+        self.0.iter().filter(|(name, _)| names.iter().any(|wanted| name == wanted)).cloned().collect()
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} variables", self.0.len())
+    }
+}
+
+/// A setting that cannot be understood.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{name} is {value:?}: {expected}")]
+pub struct SettingsError {
+    /// The variable.
+    pub name: &'static str,
+    /// What it holds (never one of the secrets).
+    pub value: String,
+    /// What it should hold.
+    pub expected: String,
+}
+
+impl Settings {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// The first variable that cannot be understood.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn from_env() -> Result<Self, SettingsError> {
+        let root = std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0);
+        let settings = Self::read(|name| std::env::var(name).ok(), root)?;
+        Ok(Self { environment: Environment(std::env::vars_os().collect()), ..settings })
+    }
+
+    /// Reads settings through `lookup`; an empty value counts as unset. A process of root keeps its files
+    /// where a service would, since the home of root can be closed to the users it starts tools as.
+    ///
+    /// # Errors
+    /// The first variable that cannot be understood.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>, root: bool) -> Result<Self, SettingsError> {
+        let text = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let secret = |name: &str| text(name).map(Secret::new);
+        let home = text("HOME").map(PathBuf::from);
+        let directory = |own: &str, xdg: &str, in_home: &str, service: &str| {
+            let fallback = || match (&home, root) {
+                (Some(home), false) => text(xdg).map_or_else(|| home.join(in_home), PathBuf::from).join("codeteam"),
+                _ => Path::new(service).join("codeteam"),
+            };
+            text(own).map_or_else(fallback, PathBuf::from)
+        };
+        let caps = "a whole number greater than 0 (it can only lower the mode's cap)";
+        Ok(Self {
+            database_url: secret("DATABASE_URL"),
+            database_connections: positive(&text, "DATABASE_CONNECTIONS", "a whole number greater than 0")?.unwrap_or(8),
+            webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
+            anthropic_api_key: secret("ANTHROPIC_API_KEY"),
+            anthropic_base_url: text("ANTHROPIC_BASE_URL"),
+            script: text("CODETEAM_SCRIPT").map(PathBuf::from),
+            mode: parsed(&text, "MODE", "mechanic or genius")?,
+            model: text("MODEL"),
+            step_cap: positive(&text, "STEP_CAP", caps)?,
+            token_cap: positive(&text, "TOKEN_CAP", caps)?,
+            time_limit_ms: positive(&text, "TIME_LIMIT_MS", caps)?,
+            cost_cap: positive::<i64>(&text, "COST_CAP_MICROUSD", caps)?.map(MicroUsd),
+            state_dir: directory("CODETEAM_STATE_DIR", "XDG_STATE_HOME", ".local/state", "/var/lib"),
+            cache_dir: directory("CODETEAM_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "/var/cache"),
+            postgres_bin: text("CODETEAM_POSTGRES_BIN").map(PathBuf::from),
+            invoke_key: text("CODETEAM_INVOKE_ACCESS_KEY").zip(secret("CODETEAM_INVOKE_SECRET_KEY")),
+            proxy: text("HTTPS_PROXY"),
+            path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            environment: Environment::default(),
+        })
+    }
+
+    /// The caps of `mode` as this process allows them.
+    pub fn caps(&self, mode: Mode) -> Caps {
+        let caps = Caps::of(mode);
+        caps.lowest(Caps {
+            steps: self.step_cap.unwrap_or(caps.steps),
+            tokens: self.token_cap.unwrap_or(caps.tokens),
+            active_ms: self.time_limit_ms.unwrap_or(caps.active_ms),
+            cost_microusd: self.cost_cap.unwrap_or(caps.cost_microusd),
+        })
+    }
+}
+
+fn parsed<T: FromStr>(text: impl Fn(&str) -> Option<String>, name: &'static str, expected: &str) -> Result<Option<T>, SettingsError> {
+    let parse = |value: String| value.parse().map_err(|_| SettingsError { name, value, expected: format!("expected {expected}") });
+    text(name).map(parse).transpose()
+}
+
+fn positive<T: FromStr + PartialOrd + From<u8>>(
+    text: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    expected: &str,
+) -> Result<Option<T>, SettingsError> {
+    match parsed::<T>(&text, name, expected)? {
+        Some(value) if value < T::from(1) => {
+            Err(SettingsError { name, value: text(name).unwrap_or_default(), expected: format!("expected {expected}") })
+        }
+        value => Ok(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)], root: bool) -> Result<Settings, SettingsError> {
+        let pairs: Vec<(String, String)> = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::read(|name| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()), root)
+    }
+
+    #[test]
+    fn nothing_set_is_a_complete_configuration() {
+        let settings = read(&[("HOME", "/home/dev")], false).unwrap();
+        assert_eq!(settings.state_dir, Path::new("/home/dev/.local/state/codeteam"));
+        assert_eq!(settings.cache_dir, Path::new("/home/dev/.cache/codeteam"));
+        assert_eq!((settings.database_connections, settings.mode), (8, None));
+        assert_eq!(settings.caps(Mode::Genius), Caps::GENIUS);
+    }
+
+    #[test]
+    fn root_keeps_its_files_outside_of_its_home() {
+        let settings = read(&[("HOME", "/root")], true).unwrap();
+        assert_eq!(settings.cache_dir, Path::new("/var/cache/codeteam"));
+    }
+
+    #[test]
+    fn caps_can_be_lowered_and_never_raised() {
+        let settings = read(&[("STEP_CAP", "5"), ("TOKEN_CAP", "9999999")], false).unwrap();
+        assert_eq!(settings.caps(Mode::Mechanic), Caps { steps: 5, ..Caps::MECHANIC });
+    }
+
+    #[test]
+    fn a_setting_that_cannot_be_understood_is_named_with_its_value() {
+        let error = read(&[("MODE", "wizard")], false).unwrap_err();
+        assert_eq!(error.to_string(), r#"MODE is "wizard": expected mechanic or genius"#);
+        assert!(read(&[("STEP_CAP", "0")], false).unwrap_err().to_string().starts_with(r#"STEP_CAP is "0": expected a whole number"#));
+        assert!(read(&[("TOKEN_CAP", "-1")], false).is_err());
+    }
+
+    #[test]
+    fn no_secret_is_ever_printed() {
+        let settings = read(&[("DATABASE_URL", "postgres://u:hunter2@h/d"), ("ANTHROPIC_API_KEY", "hunter2")], false).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}

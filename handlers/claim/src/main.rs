@@ -1,0 +1,5 @@
+//! `claim` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<claim::Claim>()
+}

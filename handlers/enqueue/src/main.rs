@@ -1,0 +1,5 @@
+//! `enqueue` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<enqueue::Enqueue>()
+}

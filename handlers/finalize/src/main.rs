@@ -1,0 +1,5 @@
+//! `finalize` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<finalize::Finalize>()
+}

@@ -1,0 +1,147 @@
+//! The effects of a job, each in the order intent, look-up, creation, reading back, confirmation.
+
+use config::failure;
+use dispatch::{Ctx, HandlerError};
+use domain::{Epoch, Kind, Outcome};
+use git::{Checkout, CommitId, DiffStat, Identity, Remote, TreeId};
+use github::{NewPullRequest, PullRequest};
+use serde::Serialize;
+use serde_json::{Value, json};
+use store::effects::{self, EffectName};
+use store::steps::{self, Work};
+
+use crate::{Finalize, report};
+
+/// Where the result of a job is.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Links {
+    /// The pushed branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Its commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The pull request's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
+    /// The comment's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// Why nothing could be published, for a dead job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpublished: Option<String>,
+}
+
+/// A commit that is at the remote.
+struct Pushed {
+    branch: String,
+    base: String,
+    commit: CommitId,
+    stat: DiffStat,
+}
+
+impl Finalize {
+    /// A change goes to a branch with a draft pull request; what is no change, or changed nothing, goes to
+    /// the issue that asked. What an unfinished job did is kept the same way, and says that it is unfinished.
+    pub(crate) async fn publish(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<Links, HandlerError> {
+        let mut links = Links::default();
+        let change = if work.job.kind == Kind::Change { self.push(ctx, epoch, work, outcome).await? } else { None };
+        if let Some(pushed) = &change {
+            links.branch = Some(pushed.branch.clone());
+            links.commit = Some(pushed.commit.to_string());
+            links.pull_request = Some(self.pull_request(epoch, work, outcome, pushed).await?.url);
+        }
+        if let (None, Some(number)) = (&change, work.job.input.number) {
+            links.comment = Some(self.comment(epoch, work, outcome, number).await?);
+        }
+        Ok(links)
+    }
+
+    /// Builds the commit from the last checkpoint and pushes it; `None` where nothing changed.
+    async fn push(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<Option<Pushed>, HandlerError> {
+        let job = &work.job;
+        let Some(base) = &job.base_commit else { return Ok(None) };
+        let last = work.steps.last().map_or(0, |step| step.step_no);
+        let Some((tree, pack)) = steps::checkpoint(&self.db, job.job_id, last).await.map_err(failure::of_store)? else {
+            return Ok(None);
+        };
+        let base: CommitId = base.parse().map_err(failure::of_git)?;
+        let tree: TreeId = tree.parse().map_err(failure::of_git)?;
+        let remote = match &job.remote {
+            Some(remote) => remote.clone(),
+            None => self.forge.remote(&job.repository).await.map_err(failure::of_forge)?,
+        };
+        let remote: Remote = remote.parse().map_err(failure::of_git)?;
+        let folder = tempfile::tempdir().map_err(|error| HandlerError::Internal(error.into()))?;
+        let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
+        let checkout = Checkout::create(&mirror, &base, &folder.path().join("checkout"), &ctx.cancel).await.map_err(failure::of_git)?;
+        checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
+        let stat = checkout.stat(&tree).await.map_err(failure::of_git)?;
+        if stat.files == 0 {
+            return Ok(None);
+        }
+        let message = report::commit_message(job, outcome);
+        let commit = checkout.commit(&tree, &message, &author(), None, job.created_at).await.map_err(failure::of_git)?;
+        let branch = report::branch(job);
+        let base_branch = match &job.input.base {
+            Some(branch) => branch.clone(),
+            None => mirror.default_branch().unwrap_or("HEAD").to_owned(),
+        };
+        let detail = json!({ "branch": branch, "commit": commit.as_str() });
+        effects::intend(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
+        self.git.push(&checkout, &commit, &remote, &branch).await.map_err(failure::of_git)?;
+        let there = self.git.remote_branch(&remote, &branch).await.map_err(failure::of_git)?;
+        if there.as_ref() != Some(&commit) {
+            return Err(HandlerError::RetryAfter {
+                after: std::time::Duration::from_secs(2),
+                message: format!("branch {branch} was pushed at {commit} and reads back as {there:?}"),
+            });
+        }
+        effects::confirm(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
+        Ok(Some(Pushed { branch, base: base_branch, commit, stat }))
+    }
+
+    async fn pull_request(&self, epoch: Epoch, work: &Work, outcome: &Outcome, pushed: &Pushed) -> Result<PullRequest, HandlerError> {
+        let job = &work.job;
+        let new = NewPullRequest {
+            head: pushed.branch.clone(),
+            base: pushed.base.clone(),
+            title: report::title(job, outcome),
+            body: report::pull_request(work, outcome, &pushed.stat),
+            draft: true,
+        };
+        let detail = json!({ "head": new.head });
+        effects::intend(&self.db, job.job_id, epoch, EffectName::PullRequest, &detail).await.map_err(failure::of_store)?;
+        self.forge.open_pull_request(&job.repository, &new).await.map_err(failure::of_forge)?;
+        let there = self.forge.find_pull_request(&job.repository, &new.head).await.map_err(failure::of_forge)?;
+        let there = there.ok_or_else(|| missing(format!("the pull request of {}", new.head)))?;
+        let detail = json!({ "head": new.head, "number": there.number, "url": there.url });
+        effects::confirm(&self.db, job.job_id, epoch, EffectName::PullRequest, &detail).await.map_err(failure::of_store)?;
+        Ok(there)
+    }
+
+    async fn comment(&self, epoch: Epoch, work: &Work, outcome: &Outcome, number: u64) -> Result<String, HandlerError> {
+        let job = &work.job;
+        let marker = report::marker(job.job_id);
+        let detail = json!({ "number": number });
+        effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
+        let find = || self.forge.find_comment(&job.repository, number, &marker);
+        if find().await.map_err(failure::of_forge)?.is_none() {
+            let body = report::comment(work, outcome);
+            self.forge.comment(&job.repository, number, &body).await.map_err(failure::of_forge)?;
+        }
+        let there = find().await.map_err(failure::of_forge)?.ok_or_else(|| missing(format!("the comment on #{number}")))?;
+        let detail: Value = json!({ "number": number, "id": there.id, "url": there.url });
+        effects::confirm(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
+        Ok(there.url)
+    }
+}
+
+/// Who commits. On GitHub this will be the App's own identity.
+fn author() -> Identity {
+    Identity { name: "AI Code Team".to_owned(), email: "ai-code-team@localhost".to_owned() }
+}
+
+fn missing(what: String) -> HandlerError {
+    HandlerError::RetryAfter { after: std::time::Duration::from_secs(2), message: format!("{what} was created and cannot be read back") }
+}

@@ -1,0 +1,105 @@
+//! What people read: branch, commit message, pull request, comment. Plain functions of what is stored.
+
+use domain::{JobId, Outcome};
+use git::DiffStat;
+use store::jobs::Job;
+use store::steps::Work;
+
+const MOST_SLUG_CHARS: usize = 40;
+
+/// `codeteam/<end of the job id>-<slug of the title>`.
+pub(crate) fn branch(job: &Job) -> String {
+    let mut slug = String::new();
+    for char in job.input.title.chars().take(200) {
+        if char.is_ascii_alphanumeric() {
+            slug.push(char.to_ascii_lowercase());
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    let slug = slug[..slug.len().min(MOST_SLUG_CHARS)].trim_matches('-');
+    let separator = if slug.is_empty() { "" } else { "-" };
+    format!("codeteam/{}{separator}{slug}", job.job_id.short())
+}
+
+/// The title of the pull request and of the commit.
+pub(crate) fn title(job: &Job, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Succeeded { finish } => finish.title.clone(),
+        _ => format!("Unfinished: {}", job.input.title),
+    }
+}
+
+/// Title, what was done, and what it belongs to.
+pub(crate) fn commit_message(job: &Job, outcome: &Outcome) -> String {
+    let mut message = format!("{}\n\n{}\n\nJob: {}\n", title(job, outcome), what_happened(outcome), job.job_id);
+    if let Some(number) = job.input.number {
+        message.push_str(&format!("Refs: #{number}\n"));
+    }
+    message
+}
+
+/// What, why, how it was verified, what it took, how to go on.
+pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat) -> String {
+    let mut text = format!("{}\n", what_happened(outcome));
+    if let Outcome::Succeeded { finish } = outcome {
+        text.push_str("\n### How it was verified\n\n");
+        if finish.tests_run.is_empty() {
+            text.push_str("No check was run.\n");
+        }
+        for command in &finish.tests_run {
+            text.push_str(&format!("- {command}\n"));
+        }
+        text.push_str(&format!("\nConfidence: {}.\n", finish.confidence));
+        if let Some(question) = &finish.needs_human {
+            text.push_str(&format!("\n**A person has to decide:** {question}\n"));
+        }
+    }
+    text.push_str(&format!("\n### What it took\n\n{} files, +{} −{}. {}", stat.files, stat.added, stat.removed, took(work)));
+    if let Some(number) = work.job.input.number {
+        text.push_str(&format!("\nFixes #{number}\n"));
+    }
+    text.push_str(&footer(work));
+    text
+}
+
+/// The same for the issue that asked, where there is no change to show.
+pub(crate) fn comment(work: &Work, outcome: &Outcome) -> String {
+    format!("{}\n\n{}{}", what_happened(outcome), took(work), footer(work))
+}
+
+/// Found again in a comment, so that it is never written twice.
+pub(crate) fn marker(job_id: JobId) -> String {
+    format!("<!-- codeteam:job:{job_id} -->")
+}
+
+fn what_happened(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Succeeded { finish } => finish.summary.clone(),
+        other => {
+            let sentence = other.sentence();
+            format!("This is not finished: the job {sentence}. What was done until then is kept.")
+        }
+    }
+}
+
+fn took(work: &Work) -> String {
+    let spent = &work.spent;
+    let models: std::collections::BTreeSet<&str> = work.steps.iter().map(|step| step.model.as_str()).collect();
+    let models = if models.is_empty() { "no model".to_owned() } else { models.into_iter().collect::<Vec<_>>().join(", ") };
+    format!(
+        "{} steps, {} tokens, {}, {:.1} s with {models}.\n",
+        spent.steps,
+        spent.tokens,
+        spent.cost_microusd,
+        spent.active_ms as f64 / 1000.0
+    )
+}
+
+fn footer(work: &Work) -> String {
+    let job_id = work.job.job_id;
+    format!(
+        "\nAgain, or by a larger model: `codeteam retry {job_id} --mode genius`. All steps: `codeteam show {job_id}`.\n\n{}\n",
+        marker(job_id)
+    )
+}

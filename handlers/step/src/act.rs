@@ -1,0 +1,63 @@
+//! The second half of a step: the tools.
+
+use std::time::Duration;
+
+use agent::{AgentError, Environment, ToolContext, run_tools};
+use anyhow::{Context, anyhow};
+use config::failure;
+use dispatch::{Ctx, HandlerError};
+use domain::{Caps, Spent};
+use process::Limits;
+use store::steps;
+use tokio::time::Instant;
+
+use crate::checkouts::JobCheckout;
+use crate::{Step, Turn};
+
+impl Step {
+    /// Runs the newest reply's tool calls, stores what they said and where the workspace stands. `false` =
+    /// a person stopped the job meanwhile; the tools were killed and nothing is stored.
+    pub(crate) async fn act(&self, ctx: &Ctx, turn: &mut Turn<'_>, checkout: &JobCheckout) -> Result<bool, HandlerError> {
+        let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, turn.step_no());
+        self.checkouts.begin(job_id, epoch).await?;
+        let started = Instant::now();
+        let environment = Environment::new(&self.path, &checkout.home);
+        let context = ToolContext {
+            workspace: &checkout.workspace,
+            environment: &environment,
+            limits: Limits::default(),
+            deadline: ctx.deadline.min(started + active_left(&turn.caps, &turn.work.spent)),
+            cancel: &ctx.cancel,
+        };
+        let newest = turn.history.last().ok_or_else(|| anyhow!("a step acts before it has thought"))?;
+        let ran = match run_tools(&self.tools, &newest.reply, &context).await {
+            Ok(ran) => ran,
+            Err(AgentError::Cancelled) if self.stop_requested(job_id).await? => return Ok(false),
+            Err(AgentError::Cancelled) => {
+                return Err(HandlerError::RetryAfter { after: Duration::ZERO, message: "the tools were interrupted".to_owned() });
+            }
+            Err(error) => return Err(HandlerError::Internal(error.into())),
+        };
+        let took = started.elapsed();
+        let checkpoint = match ran.changed {
+            true => Some(checkout.git.checkpoint().await.map_err(failure::of_git)?),
+            false => None,
+        };
+        turn.ran(ran, took);
+        let results = serde_json::to_value(turn.history.last().and_then(|step| step.ran.as_ref())).context("the results are not JSON")?;
+        let acted = steps::Acted {
+            step_no: step_no as i32,
+            results: &results,
+            checkpoint: checkpoint.as_ref().map(|checkpoint| (checkpoint.tree.as_str(), checkpoint.pack.as_slice())),
+            took,
+        };
+        steps::store_results(&self.db, job_id, epoch, &acted).await.map_err(failure::of_store)?;
+        self.checkouts.end(job_id, epoch, step_no).await?;
+        Ok(true)
+    }
+}
+
+/// The tools' time: what the job has left of its own clock.
+fn active_left(caps: &Caps, spent: &Spent) -> Duration {
+    Duration::from_millis(caps.active_ms.saturating_sub(spent.active_ms))
+}

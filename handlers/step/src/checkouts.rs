@@ -1,0 +1,122 @@
+//! The checkouts of the jobs that this process works on, kept from step to step.
+//!
+//! A checkout belongs to one job under one epoch: a worker that lost its lease keeps scribbling in its own.
+//! A marker beside it says which step it is at; without one (tools are running, or were when the process
+//! died) it is not trusted and made again from the last checkpoint.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agent::Workspace;
+use anyhow::Context;
+use config::failure;
+use dispatch::{Ctx, HandlerError};
+use domain::{Epoch, JobId};
+use git::{Checkout, Git, Remote};
+use github::Forge;
+use store::Db;
+use store::steps::{self, Work};
+use tokio::time::Instant;
+
+/// The checkout of a job.
+pub(crate) struct JobCheckout {
+    /// As git sees it.
+    pub git: Checkout,
+    /// As the file tools see it.
+    pub workspace: Workspace,
+    /// A folder beside it, for caches and temporary files of the tools' commands.
+    pub home: PathBuf,
+}
+
+/// Where jobs are checked out. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Checkouts {
+    git: Git,
+    forge: Arc<dyn Forge>,
+    root: Arc<PathBuf>,
+}
+
+impl Checkouts {
+    pub(crate) fn new(git: Git, forge: Arc<dyn Forge>, root: PathBuf) -> Self {
+        Self { git, forge, root: Arc::new(root) }
+    }
+
+    /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
+    /// commit and the last checkpoint. The first preparation fixes the base commit.
+    pub(crate) async fn open(&self, ctx: &Ctx, db: &Db, epoch: Epoch, work: &Work) -> Result<JobCheckout, HandlerError> {
+        let job = &work.job;
+        let folder = self.folder(job.job_id, epoch);
+        let done = work.steps.iter().filter(|step| step.results.is_some()).map(|step| step.step_no.unsigned_abs()).max().unwrap_or(0);
+        if read_marker(&folder).await == Some(done)
+            && let Some(checkout) = Checkout::open(&self.git, &folder).await.map_err(failure::of_git)?
+        {
+            return job_checkout(checkout, &folder);
+        }
+        let started = Instant::now();
+        remove(&folder).await.context("cannot clear an old checkout")?;
+        let remote = match &job.remote {
+            Some(remote) => remote.clone(),
+            None => self.forge.remote(&job.repository).await.map_err(failure::of_forge)?,
+        };
+        let remote: Remote = remote.parse().map_err(failure::of_git)?;
+        let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
+        let base = match &job.base_commit {
+            Some(commit) => commit.parse().map_err(failure::of_git)?,
+            None => mirror.resolve(job.input.base.as_deref()).await.map_err(failure::of_git)?,
+        };
+        let checkout = Checkout::create(&mirror, &base, &folder, &ctx.cancel).await.map_err(failure::of_git)?;
+        if let Some((tree, pack)) = steps::checkpoint(db, job.job_id, done as i32).await.map_err(failure::of_store)? {
+            let tree = tree.parse().map_err(failure::of_git)?;
+            checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
+        }
+        steps::prepared(db, job.job_id, epoch, base.as_str(), started.elapsed()).await.map_err(failure::of_store)?;
+        self.end(job.job_id, epoch, done).await?;
+        job_checkout(checkout, &folder)
+    }
+
+    /// From now on the checkout is in no known state.
+    pub(crate) async fn begin(&self, job_id: JobId, epoch: Epoch) -> anyhow::Result<()> {
+        let marker = marker(&self.folder(job_id, epoch));
+        tokio::fs::remove_file(&marker).await.with_context(|| format!("cannot remove {}", marker.display()))
+    }
+
+    /// The checkout is as it is after step `step_no`, which is stored.
+    pub(crate) async fn end(&self, job_id: JobId, epoch: Epoch, step_no: u32) -> anyhow::Result<()> {
+        let marker = marker(&self.folder(job_id, epoch));
+        tokio::fs::write(&marker, step_no.to_string()).await.with_context(|| format!("cannot write {}", marker.display()))
+    }
+
+    /// Removes a checkout.
+    pub(crate) async fn remove(&self, job_id: JobId, epoch: Epoch) {
+        let folder = self.folder(job_id, epoch);
+        if let Err(error) = remove(&folder).await {
+            tracing::warn!(job.id = %job_id, "cannot remove the checkout {}: {error}", folder.display());
+        }
+    }
+
+    fn folder(&self, job_id: JobId, epoch: Epoch) -> PathBuf {
+        self.root.join(format!("{job_id}-{epoch}"))
+    }
+}
+
+fn job_checkout(git: Checkout, folder: &Path) -> Result<JobCheckout, HandlerError> {
+    let home = folder.join("home");
+    std::fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+    let workspace = Workspace::open(git.workspace()).with_context(|| format!("cannot open {}", git.workspace().display()))?;
+    Ok(JobCheckout { git, workspace, home })
+}
+
+fn marker(folder: &Path) -> PathBuf {
+    folder.join("at-step")
+}
+
+async fn read_marker(folder: &Path) -> Option<u32> {
+    tokio::fs::read_to_string(marker(folder)).await.ok()?.parse().ok()
+}
+
+async fn remove(folder: &Path) -> std::io::Result<()> {
+    match tokio::fs::remove_dir_all(folder).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

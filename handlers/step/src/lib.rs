@@ -1,0 +1,253 @@
+//! One model turn with all its tool calls.
+//!
+//! Two halves, each stored before the next begins: *think* (reserve money, call the model, store the reply
+//! and what it cost) and *act* (run the tools, store their results and a checkpoint of the workspace). A
+//! step that finds a stored reply without results only acts, so a reply is never bought twice.
+
+mod act;
+mod checkouts;
+mod think;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::{Brief, Hint, PastStep, Toolbox, ToolsRan, Verdict, verdict};
+use anyhow::{Context, Result};
+use config::{Configured, Services, failure};
+use dispatch::{Ctx, Handler, HandlerError};
+use domain::{CapReached, Caps, Epoch, JobId, MicroUsd, Mode, Outcome};
+use git::{Checkout, GitError};
+use llm::{ModelInfo, Models, Provider, Providers};
+use serde::{Deserialize, Serialize};
+use store::steps::{self, Work};
+use store::{Db, queue};
+
+use checkouts::Checkouts;
+
+/// Takes the next step of a job that the caller holds.
+///
+/// Harmless twice: every write is fenced by the epoch, and what is stored is not done again.
+#[derive(Clone)]
+pub struct Step {
+    /// Where the job is.
+    pub db: Db,
+    /// The price table.
+    pub models: Models,
+    /// The models' providers that are configured.
+    pub providers: Providers,
+    /// The model of jobs that name none; `None` = the mode's first whose provider is configured.
+    pub default_model: Option<String>,
+    /// The caps of each mode as this process allows them.
+    pub caps: Arc<dyn Fn(Mode) -> Caps + Send + Sync>,
+    /// The tools that the model may call.
+    pub tools: Arc<Toolbox>,
+    /// Where the tools' commands find programs.
+    pub path: String,
+    checkouts: Checkouts,
+}
+
+/// Which job, held under which epoch.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepRequest {
+    /// The job.
+    pub job_id: JobId,
+    /// The epoch of the caller's claim.
+    pub epoch: Epoch,
+}
+
+/// What follows the step.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(tag = "next", rename_all = "snake_case")]
+pub enum StepResponse {
+    /// Another step.
+    Continue {
+        /// The step that ended.
+        step_no: u32,
+    },
+    /// `finalize`, with this outcome.
+    Done {
+        /// How the job ended.
+        outcome: Outcome,
+    },
+    /// `finalize`: a cap leaves no room for another step.
+    CapReached {
+        /// Which.
+        cap: CapReached,
+    },
+    /// It goes in circles; a larger model may do better.
+    Escalate {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl Handler for Step {
+    const NAME: &'static str = "step";
+    type Request = StepRequest;
+    type Response = StepResponse;
+
+    async fn handle(&self, ctx: Ctx, request: StepRequest) -> Result<StepResponse, HandlerError> {
+        let work = steps::load(&self.db, request.job_id, request.epoch).await.map_err(failure::of_store)?;
+        if let Some(outcome) = work.outcome_pending {
+            return Ok(StepResponse::Done { outcome });
+        }
+        if work.cancel_requested {
+            return Ok(StepResponse::Done { outcome: Outcome::Stopped });
+        }
+        let mut turn = self.turn(request, work)?;
+        if let Some(end) = turn.ending() {
+            return Ok(end);
+        }
+        let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work).await?;
+        turn.brief.instructions = instructions(&checkout.git).await?;
+        if turn.next_half() == Half::Think {
+            let thought = self.think(&ctx, &mut turn).await?;
+            if let think::Thought::End(end) = thought {
+                return Ok(end);
+            }
+        }
+        if !self.act(&ctx, &mut turn, &checkout).await? {
+            return Ok(StepResponse::Done { outcome: Outcome::Stopped });
+        }
+        Ok(turn.ending().unwrap_or(StepResponse::Continue { step_no: turn.step_no() }))
+    }
+}
+
+/// A job in the middle of its work, with its history decoded.
+struct Turn<'a> {
+    work: Work,
+    epoch: Epoch,
+    model: &'a ModelInfo,
+    provider: &'a dyn Provider,
+    caps: Caps,
+    brief: Brief,
+    history: Vec<PastStep>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Half {
+    Think,
+    Act,
+}
+
+impl Turn<'_> {
+    fn job_id(&self) -> JobId {
+        self.work.job.job_id
+    }
+
+    fn next_half(&self) -> Half {
+        match self.history.last() {
+            Some(PastStep { ran: None, .. }) => Half::Act,
+            _ => Half::Think,
+        }
+    }
+
+    /// The number of the newest step; 0 before the first.
+    fn step_no(&self) -> u32 {
+        self.history.last().map_or(0, |step| step.step_no)
+    }
+
+    /// What ends the job after what is stored so far; `None` = it goes on.
+    fn ending(&self) -> Option<StepResponse> {
+        match verdict(&self.history) {
+            Verdict::Continue => None,
+            Verdict::Finished(finish) => Some(StepResponse::Done { outcome: Outcome::Succeeded { finish } }),
+            Verdict::Failed { cause } => Some(StepResponse::Done { outcome: Outcome::Failed { cause } }),
+            Verdict::Escalate { reason } => Some(StepResponse::Escalate { reason }),
+        }
+    }
+
+    /// Takes what the tools said into the turn, with the note that the next model call shows: it tells how
+    /// little is left, which nobody could compute again later, so it is stored.
+    fn ran(&mut self, ran: ToolsRan, took: Duration) {
+        self.work.spent.active_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        if let Some(newest) = self.history.last_mut() {
+            newest.ran = Some(ran);
+        }
+        let nothing = Caps { steps: 0, tokens: 0, cost_microusd: MicroUsd::ZERO, active_ms: 0 };
+        let left = self.caps.left(&self.work.spent).unwrap_or(nothing);
+        let note = agent::note(&self.brief, &self.history, &left);
+        if let Some(ran) = self.history.last_mut().and_then(|step| step.ran.as_mut()) {
+            ran.note = note;
+        }
+    }
+
+    fn hints(&self) -> Vec<Hint> {
+        let hint = |hint: &steps::StoredHint| Hint { before_step: hint.before_step.unsigned_abs(), text: hint.text.clone() };
+        self.work.hints.iter().map(hint).collect()
+    }
+}
+
+impl Step {
+    /// Decodes the history and settles who thinks.
+    fn turn(&self, request: StepRequest, work: Work) -> Result<Turn<'_>, HandlerError> {
+        let invalid = |error: &dyn std::fmt::Display| HandlerError::Invalid(error.to_string());
+        let job = &work.job;
+        let mode = job.mode.ok_or_else(|| HandlerError::Invalid(format!("job {} has not been through triage", job.job_id)))?;
+        let model = match job.model.as_ref().or(self.default_model.as_ref()) {
+            Some(name) => self.models.lookup(name).map_err(|error| invalid(&error))?,
+            None => self.models.default_for(mode, &self.providers).map_err(|error| invalid(&error))?,
+        };
+        let provider = self.providers.provider_for(model).map_err(|error| invalid(&error))?;
+        let mut history = Vec::with_capacity(work.steps.len());
+        for step in &work.steps {
+            // A reply belongs to the provider that gave it, which another worker may have chosen.
+            let by = self.models.lookup(&step.model).map_err(|error| invalid(&error))?;
+            let decoder = self.providers.provider_for(by).map_err(|error| invalid(&error))?;
+            let reply = decoder.decode(&step.reply).with_context(|| format!("the stored reply of step {}", step.step_no))?;
+            let ran = step.results.clone().map(serde_json::from_value).transpose();
+            let ran = ran.with_context(|| format!("the stored results of step {}", step.step_no))?;
+            history.push(PastStep { step_no: step.step_no.unsigned_abs(), reply, ran });
+        }
+        let caps = job.caps.map_or_else(|| (self.caps)(mode), |asked| (self.caps)(mode).lowest(asked));
+        let brief = Brief {
+            kind: job.kind,
+            mode,
+            repository: job.repository.clone(),
+            title: job.input.title.clone(),
+            body: job.input.body.clone(),
+            number: job.input.number,
+            instructions: None,
+            caps,
+            test_command: None,
+        };
+        Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })
+    }
+
+    /// Whether a person asked this job to stop: the one reason to abort what is paid for already.
+    async fn stop_requested(&self, job_id: JobId) -> Result<bool, HandlerError> {
+        Ok(!queue::stop_requested(&self.db, &[job_id]).await.map_err(failure::of_store)?.is_empty())
+    }
+
+    /// Drops what this process keeps on disk for a job under an epoch.
+    pub async fn forget(&self, job_id: JobId, epoch: Epoch) {
+        self.checkouts.remove(job_id, epoch).await;
+    }
+}
+
+/// AGENTS.md as it is at the base commit: what the job itself writes there does not count.
+async fn instructions(checkout: &Checkout) -> Result<Option<String>, HandlerError> {
+    const MOST_BYTES: usize = 32 * 1024;
+    match checkout.read_base_file("AGENTS.md", MOST_BYTES).await {
+        Ok(file) => Ok(file.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
+        Err(GitError::TooLarge { .. }) => Ok(Some("AGENTS.md is too long to be shown here: read the parts you need.".to_owned())),
+        Err(error) => Err(failure::of_git(error)),
+    }
+}
+
+impl Configured for Step {
+    async fn configure(services: &Services) -> Result<Self> {
+        let settings = services.settings.clone();
+        Ok(Self {
+            db: services.db().await?,
+            models: services.models(),
+            providers: services.providers()?,
+            default_model: settings.model.clone(),
+            path: settings.path.clone(),
+            tools: Arc::new(Toolbox::standard()),
+            checkouts: Checkouts::new(services.git(), services.forge().await?, services.checkouts()),
+            caps: Arc::new(move |mode| settings.caps(mode)),
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! `step` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<step::Step>()
+}

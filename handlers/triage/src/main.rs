@@ -1,0 +1,5 @@
+//! `triage` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<triage::Triage>()
+}
