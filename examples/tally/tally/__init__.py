@@ -1,0 +1,1 @@
+"""Splits shared expenses and says who owes whom."""

@@ -1,0 +1,61 @@
+//! What the always-on service does beside answering requests: triage, and taking back expired leases.
+
+use std::time::Duration;
+
+use config::{Configured, Services};
+use dispatch::{Ctx, call};
+use rand::Rng;
+use store::{Db, queue};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use triage::{Triage, TriageRequest, Triaged};
+
+const TRIAGE_POLL: Duration = Duration::from_secs(1);
+const TRIAGE_DEADLINE: Duration = Duration::from_secs(20);
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Starts the sweeper in `tasks`. Any number of processes may sweep.
+pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToken) {
+    tasks.spawn(async move {
+        while !shutdown.is_cancelled() {
+            match queue::sweep(&db, None).await {
+                Ok(jobs) if jobs.is_empty() => {}
+                Ok(jobs) => tracing::warn!("took back {} expired leases: {jobs:?}", jobs.len()),
+                Err(error) => tracing::warn!("cannot look for expired leases: {error}"),
+            }
+            pause(SWEEP, &shutdown).await;
+        }
+    });
+}
+
+/// Starts triage in `tasks`.
+///
+/// # Errors
+/// What the handler needs and does not find.
+pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let triage = Triage::configure(services).await?;
+    tasks.spawn(async move {
+        while !shutdown.is_cancelled() {
+            match call(&triage, Ctx::with_timeout(TRIAGE_DEADLINE), TriageRequest::default()).await {
+                Ok(Triaged::Nothing) => pause(TRIAGE_POLL, &shutdown).await,
+                Ok(Triaged::Ready { job_id, mode, reason }) => {
+                    tracing::info!(job.id = %job_id, "job {job_id} goes to a {mode}: {reason}");
+                }
+                Ok(Triaged::Refused { job_id, reason }) => tracing::info!(job.id = %job_id, "job {job_id} is refused: {reason}"),
+                Err(error) => {
+                    tracing::warn!("triage failed: {error:#}");
+                    pause(TRIAGE_POLL, &shutdown).await;
+                }
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn pause(about: Duration, shutdown: &CancellationToken) {
+    let pause = about.mul_f64(rand::rng().random_range(0.75..1.25));
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = tokio::time::sleep(pause) => {}
+    }
+}

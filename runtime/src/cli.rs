@@ -1,0 +1,243 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use domain::Mode;
+
+/// A self-hosted team of AI coding workers.
+#[derive(Parser, Debug)]
+#[command(name = "codeteam", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Print data as JSON on standard output, one object a line where there are several.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Data goes to standard output, progress to standard error.
+Exit codes: 0 ok, 1 a job failed, 2 wrong usage, 3 a cap or budget was reached, 4 the environment (database, git, key) is not usable.
+Settings come from the environment; `codeteam doctor` lists them and checks each.";
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Watch the team fix a real bug in a real git repository; needs nothing but this program.
+    Demo(Demo),
+    /// Do one task in a repository of yours: the result is a new branch, your working tree is not touched.
+    Run(Run),
+    /// Start everything on this machine: PostgreSQL, server and worker, until Ctrl-C.
+    Up(Up),
+    /// Serve webhooks and, if asked, the Lambda Invoke API; does triage and sweeps expired leases.
+    Serve(Serve),
+    /// Work on jobs until told to stop.
+    Work(Work),
+    /// Give an event to a handler in this process and print its answer.
+    Invoke(Invoke),
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// List jobs, newest first.
+    Jobs(Jobs),
+    /// Show a job: request, standing, steps, effects, ledger, links.
+    Show(JobRef),
+    /// Follow a job until it ends.
+    Watch(JobRef),
+    /// Stop a job; what it did so far is kept.
+    Stop(JobRef),
+    /// Do a finished job again, as a new one.
+    Retry(Retry),
+    /// The record of what was paid.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Check everything a job needs, and say what to do about what is missing.
+    Doctor,
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `codeteam demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Keep the database, the repository and the local forge afterwards, and say where they are.
+    #[arg(long)]
+    pub keep: bool,
+    /// Use the scripted model even if a key is set.
+    #[arg(long)]
+    pub scripted: bool,
+}
+
+/// `codeteam run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// A local repository or a URL that git can clone and push to.
+    pub repository: String,
+    /// What to do, in one line; more lines become the body.
+    pub task: String,
+    /// mechanic (small models, low caps) or genius.
+    #[arg(long, default_value = "mechanic", value_parser = parse_mode)]
+    pub mode: Mode,
+    /// The model, by its name in the price table; the mode's first whose key is set unless given.
+    #[arg(long)]
+    pub model: Option<String>,
+    /// The branch to start from; the repository's default branch unless given.
+    #[arg(long)]
+    pub base: Option<String>,
+    /// The most money the job may cost, in US dollars; lowers the mode's own cap.
+    #[arg(long, value_name = "DOLLARS", value_parser = parse_dollars)]
+    pub budget: Option<domain::MicroUsd>,
+    /// Take the model's replies from this file: nobody is called, nothing is paid.
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub script: Option<PathBuf>,
+}
+
+/// `codeteam up`.
+#[derive(Args, Debug)]
+pub struct Up {
+    /// Where the server listens; loopback only.
+    #[arg(long, default_value = "127.0.0.1:8787", value_parser = parse_loopback)]
+    pub listen: SocketAddr,
+    /// Jobs at the same time.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub slots: u16,
+}
+
+/// `codeteam serve`.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Where the server listens.
+    #[arg(long, default_value = "127.0.0.1:8787")]
+    pub listen: SocketAddr,
+    /// Open the Lambda Invoke API, for callers that sign with the key in CODETEAM_INVOKE_ACCESS_KEY and
+    /// CODETEAM_INVOKE_SECRET_KEY, or with one that is generated (0600, in the state directory).
+    #[arg(long)]
+    pub invoke_api: bool,
+}
+
+/// `codeteam work`.
+#[derive(Args, Debug)]
+pub struct Work {
+    /// Jobs at the same time.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub slots: u16,
+    /// Only jobs of this mode; MODE in the environment says the same.
+    #[arg(long, value_parser = parse_mode)]
+    pub mode: Option<Mode>,
+    /// End when nothing is ready.
+    #[arg(long)]
+    pub until_idle: bool,
+}
+
+/// `codeteam invoke`.
+#[derive(Args, Debug)]
+pub struct Invoke {
+    /// enqueue, triage, claim, step or finalize.
+    pub handler: String,
+    /// A file with the event, or - for standard input.
+    pub event: PathBuf,
+    /// Seconds until the call is given up.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub timeout: u64,
+}
+
+/// `codeteam jobs`.
+#[derive(Args, Debug)]
+pub struct Jobs {
+    /// At most this many.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Only jobs older than this one: the last of the page before.
+    #[arg(long, value_name = "JOB")]
+    pub before: Option<String>,
+}
+
+/// A job.
+#[derive(Args, Debug)]
+pub struct JobRef {
+    /// A job id, or the end of one.
+    pub job: String,
+}
+
+/// `codeteam retry`.
+#[derive(Args, Debug)]
+pub struct Retry {
+    /// A job id, or the end of one.
+    pub job: String,
+    /// As a mechanic or a genius; as before unless given.
+    #[arg(long, value_parser = parse_mode)]
+    pub mode: Option<Mode>,
+}
+
+/// `codeteam ledger`.
+#[derive(Subcommand, Debug)]
+pub enum Ledger {
+    /// Recompute every hash chain and compare it with the heads and totals of the jobs.
+    Verify {
+        /// Only this job: its id, or the end of it.
+        job: Option<String>,
+    },
+    /// Show the entries of a job.
+    Show {
+        /// A job id, or the end of one.
+        job: String,
+    },
+}
+
+fn parse_mode(text: &str) -> Result<Mode, String> {
+    text.parse().map_err(|_| "expected mechanic or genius".to_owned())
+}
+
+fn parse_dollars(text: &str) -> Result<domain::MicroUsd, String> {
+    let expected = || "expected an amount of US dollars above 0, such as 0.25".to_owned();
+    let (whole, fraction) = text.trim_start_matches('$').split_once('.').unwrap_or((text.trim_start_matches('$'), ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > 6 || !digits(whole) || !digits(fraction) {
+        return Err(expected());
+    }
+    let micros: i64 = format!("{whole}{fraction:0<6}").parse().map_err(|_| expected())?;
+    if micros > 0 { Ok(domain::MicroUsd(micros)) } else { Err(expected()) }
+}
+
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "expected an address such as 127.0.0.1:8787".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("`up` serves this machine only: use a loopback address, or `codeteam serve`".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use domain::MicroUsd;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dollars_are_read_to_the_micro_dollar() {
+        assert_eq!(parse_dollars("0.25"), Ok(MicroUsd(250_000)));
+        assert_eq!(parse_dollars("$3"), Ok(MicroUsd(3_000_000)));
+        assert_eq!(parse_dollars("0.000001"), Ok(MicroUsd(1)));
+        for bad in ["", "0", "-1", "1e3", "0.0000001", "ten", "."] {
+            assert!(parse_dollars(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn up_listens_on_loopback_only() {
+        assert!(parse_loopback("0.0.0.0:80").unwrap_err().contains("loopback"));
+        assert!(parse_loopback("[::1]:0").is_ok());
+    }
+}

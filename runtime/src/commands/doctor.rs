@@ -1,0 +1,142 @@
+//! `codeteam doctor`: everything a job needs, checked one by one.
+
+use std::time::Duration;
+
+use config::{Services, Settings};
+use domain::Mode;
+use process::{Command, Exit, PostgresOptions};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::{Failure, Outcome};
+use crate::{screen, state};
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Check {
+    what: &'static str,
+    state: State,
+    found: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    /// Not set up, and some commands work without it.
+    Missing,
+    /// Needed, or set up and not usable.
+    Bad,
+}
+
+/// Checks everything; fails when something that is needed, or set up, cannot be used.
+pub(crate) async fn run(json: bool, mut settings: Settings) -> Outcome {
+    let up = state::running(&settings.state_dir);
+    if let (None, Some((url, _))) = (&settings.database_url, &up) {
+        settings.database_url = Some(url.clone());
+    }
+    let mut checks = vec![
+        tool("git", &["--version"], &settings, "install git").await,
+        tool("python3", &["--version"], &settings, "install Python 3: it fetches PostgreSQL and runs the demonstration's tests").await,
+    ];
+    checks.push(database(&settings).await);
+    checks.push(match up {
+        Some((_, up)) => Check { what: "codeteam up", state: State::Ok, found: format!("runs as process {}, server {}", up.pid, up.server) },
+        None => Check { what: "codeteam up", state: State::Missing, found: "does not run".to_owned() },
+    });
+    checks.push(postgres(&settings).await);
+    checks.extend(models(&settings));
+    checks.push(match settings.webhook_secrets.len() {
+        0 => Check { what: "webhooks", state: State::Missing, found: "GITHUB_WEBHOOK_SECRET is not set: webhooks are refused".to_owned() },
+        1 => Check { what: "webhooks", state: State::Ok, found: "GITHUB_WEBHOOK_SECRET is set".to_owned() },
+        _ => Check { what: "webhooks", state: State::Ok, found: "two secrets are set: a rotation is under way".to_owned() },
+    });
+    checks.push(writable(&settings));
+    let bad = checks.iter().filter(|check| check.state == State::Bad).count();
+    screen::data(json, &checks, || {
+        let line = |check: &Check| {
+            let mark = match check.state {
+                State::Ok => "ok     ",
+                State::Missing => "-      ",
+                State::Bad => "PROBLEM",
+            };
+            format!("{mark}  {:<14} {}", check.what, check.found)
+        };
+        checks.iter().map(line).collect::<Vec<_>>().join("\n")
+    })?;
+    match bad {
+        0 => Ok(()),
+        1 => Err(Failure::Environment(anyhow::anyhow!("1 problem, see above"))),
+        _ => Err(Failure::Environment(anyhow::anyhow!("{bad} problems, see above"))),
+    }
+}
+
+async fn tool(name: &'static str, arguments: &[&str], settings: &Settings, remedy: &str) -> Check {
+    let command = Command::new(name).args(arguments).path(&settings.path).timeout(Duration::from_secs(10));
+    match process::run(command, &CancellationToken::new()).await {
+        Ok(output) if output.exit == Exit::Code(0) => {
+            let version = String::from_utf8_lossy(&output.stdout);
+            Check { what: name, state: State::Ok, found: version.trim().to_owned() }
+        }
+        Ok(output) => Check { what: name, state: State::Bad, found: format!("does not run ({:?}): {remedy}", output.exit) },
+        Err(error) => Check { what: name, state: State::Bad, found: format!("{error}: {remedy}") },
+    }
+}
+
+async fn database(settings: &Settings) -> Check {
+    let check = |state, found| Check { what: "database", state, found };
+    if settings.database_url.is_none() {
+        return check(State::Missing, "DATABASE_URL is not set: demo, run and up bring their own PostgreSQL".to_owned());
+    }
+    let services = Services::new(settings.clone());
+    match services.db().await {
+        Ok(db) => match db.server_version().await {
+            Ok(version) => check(State::Ok, format!("PostgreSQL {version}, the schema is this release's")),
+            Err(error) => check(State::Bad, error.to_string()),
+        },
+        Err(error) => check(State::Bad, format!("{error:#}")),
+    }
+}
+
+async fn postgres(settings: &Settings) -> Check {
+    let options = PostgresOptions {
+        environment: settings.environment.0.clone(),
+        cache_dir: Some(settings.cache_dir.clone()),
+        bin_dir: settings.postgres_bin.clone(),
+        ..PostgresOptions::default()
+    };
+    match options.available().await {
+        Ok(source) => Check { what: "PostgreSQL", state: State::Ok, found: format!("{source}, for demo, run and up") },
+        Err(error) => Check { what: "PostgreSQL", state: State::Missing, found: format!("none here yet: {error}") },
+    }
+}
+
+fn models(settings: &Settings) -> Vec<Check> {
+    let services = Services::new(settings.clone());
+    let providers = match services.providers() {
+        Ok(providers) => providers,
+        Err(error) => return vec![Check { what: "models", state: State::Bad, found: format!("{error:#}") }],
+    };
+    let models = services.models();
+    let of = |mode: Mode| match models.default_for(mode, &providers) {
+        Ok(model) => Check { what: model_of(mode), state: State::Ok, found: format!("{} ({})", model.name, model.provider) },
+        Err(error) => Check { what: model_of(mode), state: State::Missing, found: error.to_string() },
+    };
+    vec![of(Mode::Mechanic), of(Mode::Genius)]
+}
+
+fn model_of(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Mechanic => "mechanic model",
+        Mode::Genius => "genius model",
+    }
+}
+
+fn writable(settings: &Settings) -> Check {
+    let directory = &settings.state_dir;
+    let found = directory.display().to_string();
+    match std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory)) {
+        Ok(_) => Check { what: "state", state: State::Ok, found },
+        Err(error) => Check { what: "state", state: State::Bad, found: format!("{found}: {error}; set CODETEAM_STATE_DIR") },
+    }
+}

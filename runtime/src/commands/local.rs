@@ -1,0 +1,107 @@
+//! Everything on this machine: a private database when none is given, and a worker in this process. Shared
+//! by `demo`, `run` and `up`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::{Services, Settings};
+use domain::{JobId, Mode, Secret};
+use process::{PostgresOptions, PrivatePostgres};
+use store::jobs::Finished;
+use store::Db;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::follow;
+use crate::background;
+use crate::exit::Failure;
+use crate::screen;
+use crate::worker::Worker;
+
+/// A database for this process: the one that `DATABASE_URL` names, or a private one.
+pub(crate) struct Database {
+    private: Option<PrivatePostgres>,
+    /// Where it is.
+    pub url: Secret,
+    /// What it is, for people.
+    pub source: String,
+}
+
+impl Database {
+    /// Takes `DATABASE_URL`, or starts a private server (in `data_dir`, or a fresh one that goes with it
+    /// unless `keep`), and brings the schema up to date.
+    pub(crate) async fn open(settings: &Settings, data_dir: Option<PathBuf>, keep: bool) -> Result<Self, Failure> {
+        let database = match &settings.database_url {
+            Some(url) => Self { private: None, url: url.clone(), source: "the database that DATABASE_URL names".to_owned() },
+            None => {
+                let options = PostgresOptions {
+                    environment: settings.environment.0.clone(),
+                    cache_dir: Some(settings.cache_dir.clone()),
+                    bin_dir: settings.postgres_bin.clone(),
+                    data_dir,
+                    keep,
+                    ..PostgresOptions::default()
+                };
+                let server = PrivatePostgres::start(options, &mut |line| screen::progress(&format!("  {line}")))
+                    .await
+                    .map_err(|error| Failure::Environment(error.into()))?;
+                Self { url: Secret::new(server.url()), source: server.source(), private: Some(server) }
+            }
+        };
+        let db = Db::connect(&database.url, 1, Duration::from_secs(10)).await?;
+        db.migrate().await?;
+        db.close().await;
+        Ok(database)
+    }
+
+    /// Whether the server goes when this process does.
+    pub(crate) fn is_private(&self) -> bool {
+        self.private.is_some()
+    }
+
+    /// What to type to stop a server that was kept.
+    pub(crate) fn stop_hint(&self) -> String {
+        match &self.private {
+            Some(server) => format!("stop it       {}", server.stop_command()),
+            None => String::new(),
+        }
+    }
+
+    /// Stops a private server.
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        match self.private {
+            Some(server) => server.stop().await.map_err(|error| Failure::Environment(error.into())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs triage, sweeper and a worker in this process until `job_id` has ended, showing its events.
+pub(crate) async fn work_on(services: &Services, job_id: JobId, mode: Mode, json: bool) -> Result<Finished, Failure> {
+    let db = services.db().await?;
+    let shutdown = crate::shutdown::on_signal()?;
+    let end = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    background::spawn_sweeper(&mut tasks, db.clone(), end.clone());
+    background::spawn_triage(&mut tasks, services, end.clone()).await?;
+    let worker = Worker::new(services, vec![mode], 1).await?;
+    let working = {
+        let end = end.clone();
+        async move { worker.run(end, false).await }
+    };
+    tasks.spawn(working);
+    let job = store::jobs::get(&db, job_id).await?.job;
+    let allowed = services.settings.caps(mode);
+    let caps = job.caps.map_or(allowed, |asked| allowed.lowest(asked));
+    let finished = tokio::select! {
+        finished = follow::follow(&db, job_id, Some(caps), json) => finished,
+        () = shutdown.cancelled() => Err(Failure::Job("interrupted: the job was not finished".to_owned())),
+    };
+    end.cancel();
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!("a background task panicked: {error}");
+        }
+    }
+    finished
+}

@@ -1,0 +1,90 @@
+//! The commands, one file each (the small ones about jobs together).
+
+mod demo;
+mod doctor;
+mod follow;
+mod invoke;
+mod jobs;
+mod ledger;
+mod local;
+mod retry;
+mod run;
+mod serve;
+mod show;
+mod up;
+mod work;
+
+use clap::CommandFactory;
+use config::logging::{self, Format};
+use config::{Services, Settings};
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Failure, Outcome};
+use crate::invoke_api::LogTailLayer;
+use crate::{screen, state};
+
+/// Runs the command of `cli`.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "codeteam", &mut std::io::stdout());
+        return Ok(());
+    }
+    let settings = Settings::from_env().map_err(|error| Failure::Usage(error.to_string()))?;
+    start_log(&cli.command);
+    config::install_crypto();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(dispatch(cli, settings));
+    // Blocking work that was left behind (a name lookup, say) must not hold the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Services log everything, in JSON; what a person typed at a terminal only speaks up when something is wrong.
+fn start_log(command: &Command) {
+    let (format, level) = match command {
+        Command::Serve(_) | Command::Work(_) => (Format::Json, "info"),
+        Command::Up(_) => (Format::Text, "info"),
+        _ => (Format::Text, "warn"),
+    };
+    logging::with_layer(format, level, Some(LogTailLayer::default()));
+}
+
+async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
+    let json = cli.json;
+    match cli.command {
+        Command::Demo(args) => demo::run(args, json, settings).await,
+        Command::Run(args) => run::run(args, json, settings).await,
+        Command::Up(args) => up::run(args, settings).await,
+        Command::Serve(args) => serve::run(args, settings).await,
+        Command::Work(args) => work::run(args, settings).await,
+        Command::Doctor => doctor::run(json, settings).await,
+        Command::Completions { .. } => Ok(()),
+        Command::Invoke(args) => invoke::run(args, json, &connected(settings)).await,
+        Command::Migrate => migrate(settings).await,
+        Command::Jobs(args) => jobs::run(args, json, &connected(settings)).await,
+        Command::Show(job) => show::run(job, json, &connected(settings)).await,
+        Command::Watch(job) => follow::run(job, json, &connected(settings)).await,
+        Command::Stop(job) => jobs::stop(job, json, &connected(settings)).await,
+        Command::Retry(args) => retry::run(args, json, &connected(settings)).await,
+        Command::Ledger(command) => ledger::run(command, json, &connected(settings)).await,
+    }
+}
+
+/// Services on the database that `DATABASE_URL` names, else on that of the `codeteam up` that runs.
+fn connected(mut settings: Settings) -> Services {
+    if settings.database_url.is_none() {
+        settings.database_url = state::running(&settings.state_dir).map(|(url, _)| url);
+    }
+    Services::new(settings)
+}
+
+async fn migrate(settings: Settings) -> Outcome {
+    let services = connected(settings);
+    let Some(url) = &services.settings.database_url else {
+        return Err(Failure::Usage("DATABASE_URL is not set: it names the database to migrate".to_owned()));
+    };
+    let db = store::Db::connect(url, 1, std::time::Duration::from_secs(10)).await?;
+    db.migrate().await?;
+    screen::progress("the schema is up to date");
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! `codeteam run`.
+
+use std::path::Path;
+
+use config::{Services, Settings};
+use domain::{Caps, JobInput, Kind, NewJob, Trigger};
+use serde_json::json;
+use store::enqueue::{Enqueued, enqueue};
+
+use super::follow::ended;
+use super::local::{Database, work_on};
+use crate::cli::Run;
+use crate::exit::{Failure, Outcome};
+use crate::screen;
+
+/// Does one task in a repository: its own database if none is given, its own worker, a new branch.
+pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcome {
+    let remote = remote(&args.repository)?;
+    if let Some(script) = &args.script {
+        settings.script = Some(script.clone());
+        settings.model = None;
+    }
+    let job = new_job(&args, &remote, &settings);
+    let work_dir = tempfile::Builder::new().prefix("codeteam-run-").tempdir()?;
+    settings.state_dir = work_dir.path().to_owned();
+    let database = Database::open(&settings, None, false).await?;
+    settings.database_url = Some(database.url.clone());
+    let services = Services::new(settings);
+    check_model(&services, &job)?;
+    let db = services.db().await?;
+    let job_id = match enqueue(&db, &job, None, None, None).await? {
+        Enqueued::New(job_id) | Enqueued::Known(job_id) => job_id,
+        Enqueued::Ignored(reason) => return Err(Failure::Usage(reason)),
+    };
+    screen::progress(&format!("job {} on {remote}", job_id.short()));
+    if args.script.is_some() {
+        screen::progress("  scripted: the replies come from a file, no model is called, tokens and cost are nominal");
+    }
+    let finished = work_on(&services, job_id, args.mode, false).await?;
+    db.close().await;
+    drop(services);
+    database.close().await?;
+    let report = json!({ "job_id": job_id, "repository": remote, "result": finished });
+    screen::data(json, &report, || summary(&finished, &remote))?;
+    ended(&finished)
+}
+
+fn summary(finished: &store::jobs::Finished, remote: &str) -> String {
+    let mut lines = vec![finished.outcome.sentence()];
+    match finished.links["branch"].as_str() {
+        Some(branch) => {
+            lines.push(format!("branch {branch} in {remote}"));
+            lines.push(format!("look at it: git -C {remote} diff {branch}~1 {branch}"));
+        }
+        None => lines.push("nothing was changed".to_owned()),
+    }
+    lines.push(format!("{} steps, {} tokens, {}", finished.spent.steps, finished.spent.tokens, finished.spent.cost_microusd));
+    lines.join("\n")
+}
+
+/// A local path becomes absolute and must be a repository; a URL is left to git.
+fn remote(text: &str) -> Result<String, Failure> {
+    if text.contains("://") || text.contains('@') && text.contains(':') {
+        return Ok(text.to_owned());
+    }
+    let path = Path::new(text).canonicalize().map_err(|error| Failure::Usage(format!("cannot find the repository {text}: {error}")))?;
+    if !path.join(".git").exists() && !path.join("HEAD").exists() {
+        return Err(Failure::Usage(format!("{} is not a git repository: run `git init` there and commit something", path.display())));
+    }
+    Ok(path.display().to_string())
+}
+
+/// `owner/name` for a repository that no forge knows: the end of its path or URL.
+fn name(remote: &str) -> String {
+    let last = remote.trim_end_matches('/').trim_end_matches(".git").trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    let name: String =
+        last.chars().map(|char| if char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.') { char } else { '-' }).collect();
+    let name = name.trim_start_matches('.');
+    format!("local/{}", if name.is_empty() { "repository" } else { name })
+}
+
+fn new_job(args: &Run, remote: &str, settings: &Settings) -> NewJob {
+    let (title, body) = args.task.split_once('\n').unwrap_or((&args.task, ""));
+    let caps = args.budget.map(|budget| settings.caps(args.mode).lowest(Caps { cost_microusd: budget, ..settings.caps(args.mode) }));
+    let model = if args.script.is_some() { Some("scripted".to_owned()) } else { args.model.clone() };
+    NewJob {
+        repository: name(remote),
+        remote: Some(remote.to_owned()),
+        input: JobInput { title: title.trim().to_owned(), body: body.trim().to_owned(), base: args.base.clone(), ..JobInput::default() },
+        kind: Kind::Change,
+        mode: Some(args.mode),
+        model,
+        caps,
+        priority: 0,
+        trigger: Trigger::Cli,
+        idempotency_key: None,
+    }
+}
+
+/// A model that nobody can call should be said before anything is started.
+fn check_model(services: &Services, job: &NewJob) -> Result<(), Failure> {
+    let (models, providers) = (services.models(), services.providers()?);
+    let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
+    let mode = job.mode.unwrap_or(domain::Mode::Mechanic);
+    let model = match job.model.as_ref().or(services.settings.model.as_ref()) {
+        Some(name) => models.lookup(name).map_err(|error| usage(&error))?,
+        None => models.default_for(mode, &providers).map_err(|error| Failure::Environment(error.into()))?,
+    };
+    providers.provider_for(model).map_err(|error| Failure::Environment(error.into()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_named_after_the_end_of_its_path_or_url() {
+        let names = ["/srv/code/shop", "https://example.com/acme/shop.git", "git@example.com:acme/shop.git", "/srv/a b/"].map(name);
+        assert_eq!(names, ["local/shop", "local/shop", "local/shop", "local/a-b"]);
+    }
+}

@@ -1,0 +1,60 @@
+//! `codeteam up`.
+
+use std::sync::Arc;
+
+use config::{Services, Settings};
+use domain::{Mode, SystemClock};
+use tokio::task::JoinSet;
+
+use super::local::Database;
+use crate::cli::Up;
+use crate::exit::Outcome;
+use crate::invoke_api::{InvokeApi, Options};
+use crate::server::Server;
+use crate::state::{UpFile, UpState};
+use crate::worker::Worker;
+use crate::{background, registry, screen, shutdown};
+
+/// Database, server and worker in this process, until told to stop. The data stays in the state directory.
+pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
+    let shutdown = shutdown::on_signal()?;
+    std::fs::create_dir_all(&settings.state_dir)?;
+    let database = Database::open(&settings, Some(settings.state_dir.join("postgres")), false).await?;
+    settings.database_url = Some(database.url.clone());
+    let state_dir = settings.state_dir.clone();
+    let services = Services::new(settings);
+    let registry = registry::all(&services).await?;
+    let db = services.db().await?;
+    let invoke = InvokeApi::new(Arc::new(registry.clone()), Arc::new(SystemClock), Options::default(), shutdown.clone());
+    let server = Server::bind(args.listen, registry, db.clone(), Some(invoke)).await?;
+    let address = server.address()?;
+    let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots).await?;
+    let mut tasks = JoinSet::new();
+    background::spawn_sweeper(&mut tasks, db, shutdown.clone());
+    background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
+    let working = {
+        let shutdown = shutdown.clone();
+        async move { worker.run(shutdown, false).await }
+    };
+    tasks.spawn(working);
+    let file = match database.is_private() {
+        true => {
+            let state = UpState {
+                database_url: database.url.expose().to_owned(),
+                server: format!("http://{address}"),
+                pid: std::process::id(),
+            };
+            Some(UpFile::write(&state_dir, &state)?)
+        }
+        false => None,
+    };
+    screen::progress(&format!("AI Code Team is up, on {}.", database.source));
+    screen::progress(&format!("  webhooks    http://{address}/webhooks/github"));
+    screen::progress(&format!("  Invoke API  http://{address} (open to everybody on this machine)"));
+    screen::progress("  in another terminal: codeteam jobs, codeteam run PATH \"task\"; Ctrl-C stops everything");
+    server.run(shutdown).await?;
+    tasks.join_all().await;
+    drop(file);
+    drop(services);
+    database.close().await
+}

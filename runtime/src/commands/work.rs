@@ -1,0 +1,29 @@
+//! `codeteam work`.
+
+use config::{Services, Settings};
+use domain::Mode;
+use tokio::task::JoinSet;
+
+use crate::cli::Work;
+use crate::exit::Outcome;
+use crate::worker::Worker;
+use crate::{background, shutdown};
+
+/// Works on jobs until told to stop.
+pub(crate) async fn run(args: Work, settings: Settings) -> Outcome {
+    let shutdown = shutdown::on_signal()?;
+    let modes = match args.mode.or(settings.mode) {
+        Some(mode) => vec![mode],
+        None => vec![Mode::Mechanic, Mode::Genius],
+    };
+    let services = Services::new(settings);
+    let worker = Worker::new(&services, modes.clone(), args.slots).await?;
+    let mut tasks = JoinSet::new();
+    let end = shutdown.child_token();
+    background::spawn_sweeper(&mut tasks, services.db().await?, end.clone());
+    tracing::info!(owner = %services.owner().0, slots = args.slots, "working on jobs of {modes:?}");
+    worker.run(shutdown, args.until_idle).await;
+    end.cancel();
+    tasks.join_all().await;
+    Ok(())
+}

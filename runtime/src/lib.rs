@@ -1,0 +1,31 @@
+//! AI Code Team: the dispatch runtime, the worker loop and the commands, in one binary.
+
+pub mod background;
+pub mod cli;
+mod commands;
+pub mod exit;
+pub mod invoke_api;
+pub mod leases;
+pub mod registry;
+pub mod screen;
+pub mod server;
+pub mod shutdown;
+pub mod sigv4;
+pub mod state;
+pub mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Reads the command line, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            screen::progress(&format!("codeteam: {failure}"));
+            failure.code()
+        }
+    }
+}

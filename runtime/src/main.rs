@@ -1,0 +1,7 @@
+//! The binary `codeteam`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    codeteam::main()
+}

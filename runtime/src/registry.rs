@@ -1,0 +1,22 @@
+//! The handlers of this binary. A new handler is one line here.
+
+use claim::Claim;
+use config::{Configured, Services};
+use dispatch::Registry;
+use enqueue::Enqueue;
+use finalize::Finalize;
+use step::Step;
+use triage::Triage;
+
+/// Every handler, built from the same services.
+///
+/// # Errors
+/// What a handler needs and does not find.
+pub async fn all(services: &Services) -> anyhow::Result<Registry> {
+    Ok(Registry::new()
+        .with(Enqueue::configure(services).await?)
+        .with(Triage::configure(services).await?)
+        .with(Claim::configure(services).await?)
+        .with(Step::configure(services).await?)
+        .with(Finalize::configure(services).await?))
+}

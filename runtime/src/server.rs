@@ -1,0 +1,132 @@
+//! The HTTP server: health, webhooks and, if asked for, the Lambda Invoke API.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use dispatch::{Ctx, HandlerError, HttpRequest, InvokeError, Registry};
+use github::webhook::MAX_BODY_BYTES;
+use serde_json::{Value, json};
+use store::Db;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::invoke_api::InvokeApi;
+
+const WEBHOOK_DEADLINE: Duration = Duration::from_secs(8);
+
+/// What the server answers from.
+#[derive(Clone)]
+struct Door {
+    registry: Registry,
+    db: Db,
+}
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    invoke: Option<InvokeApi>,
+}
+
+impl Server {
+    /// Listens on `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub async fn bind(address: SocketAddr, registry: Registry, db: Db, invoke: Option<InvokeApi>) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            anyhow::Error::new(error).context(format!("cannot listen on {address}: choose another address with --listen"))
+        })?;
+        let mut router = Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .route("/webhooks/github", post(webhook))
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+            .with_state(Door { registry, db });
+        if let Some(invoke) = &invoke {
+            router = router.merge(invoke.router());
+        }
+        Ok(Self { listener, router: router.fallback(nothing_here), invoke })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until `shutdown`, then lets requests under way, and events taken by the Invoke API, end.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub async fn run(self, shutdown: CancellationToken) -> std::io::Result<()> {
+        axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+        if let Some(invoke) = self.invoke {
+            invoke.drained().await;
+        }
+        Ok(())
+    }
+}
+
+async fn healthz() -> Response {
+    answer(StatusCode::OK, &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn readyz(State(door): State<Door>) -> Response {
+    match door.db.check_schema().await {
+        Ok(()) => answer(StatusCode::OK, &json!({ "status": "ready" })),
+        Err(error) => {
+            tracing::warn!("not ready: {error}");
+            answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready", "reason": "the database; see the log" }))
+        }
+    }
+}
+
+async fn nothing_here(request: Request) -> Response {
+    let what = format!("nothing answers {} {}", request.method(), request.uri().path());
+    answer(StatusCode::NOT_FOUND, &json!({ "errorType": "NotFound", "errorMessage": what }))
+}
+
+/// GitHub's door: the raw body goes to `enqueue`, which checks the signature over it.
+async fn webhook(State(door): State<Door>, headers: HeaderMap, uri: axum::http::Uri, body: Bytes) -> Response {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
+    let request = HttpRequest {
+        method: "POST".to_owned(),
+        path: uri.path().to_owned(),
+        query: uri.query().unwrap_or_default().to_owned(),
+        headers: headers.iter().filter_map(text).collect(),
+        body: body.to_vec(),
+    };
+    let ctx = Ctx::with_timeout(WEBHOOK_DEADLINE);
+    let request_id = ctx.request_id.clone();
+    match door.registry.invoke_http("enqueue", ctx, request).await {
+        Ok(accepted) => answer(StatusCode::ACCEPTED, &accepted),
+        Err(InvokeError::Handler(error)) => {
+            if matches!(error, HandlerError::Internal(_) | HandlerError::Panic(_)) {
+                tracing::error!(request_id, "a webhook failed: {error:#}");
+            }
+            let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = answer(status, &error.to_public_json(&request_id));
+            if let Some(seconds) = error.retry_after_seconds() {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
+        }
+        Err(error @ InvokeError::Unknown { .. }) => {
+            tracing::error!(request_id, "a webhook failed: {error}");
+            answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "errorType": "Internal", "errorMessage": "see the log" }))
+        }
+    }
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}

@@ -1,0 +1,4 @@
+//! The runtime as its clients see it.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
+
+mod invoke_api;
