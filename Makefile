@@ -1,0 +1,57 @@
+# `make` alone says what there is. Everything runs from a fresh clone with git, Rust, Python 3 and a C linker.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# Queries are checked against .sqlx/, so building needs no database.
+export SQLX_OFFLINE := true
+# What scripts/tools.sh installs comes first.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help
+help: ## Say what there is
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Watch the team fix a real bug: no key, no account, no server needed (ARGS="--keep")
+	@$(CARGO) build --locked --package codeteam
+	@target/debug/codeteam demo $(ARGS)
+
+.PHONY: invoke
+invoke: ## Run one handler with a sample event: HANDLER=enqueue EVENT=events/enqueue-new-job.json
+	@test -n "$(HANDLER)" -a -n "$(EVENT)" || { echo "say which: make invoke HANDLER=enqueue EVENT=events/enqueue-new-job.json" >&2; exit 2; }
+	@$(CARGO) build --quiet --locked --package codeteam
+	@target/debug/codeteam invoke $(HANDLER) $(EVENT) $(ARGS)
+
+.PHONY: test
+test: tools ## Run every test, on a private PostgreSQL that it brings itself
+	$(CARGO) test --workspace --locked
+
+.PHONY: check
+check: tools ## Formatting, lints, documentation, template: no warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	cfn-lint template.yaml
+
+.PHONY: bench
+bench: tools ## Run the benchmarks: ratios against a peer or a physical limit
+	$(CARGO) bench --package benches --locked
+
+.PHONY: sqlx
+sqlx: ## Describe the store's queries again after changing SQL (writes .sqlx/)
+	$(CARGO) run --quiet --locked --package process --example private_postgres -- scripts/sqlx-prepare.sh
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: tools
+tools: ## Install what tests and checks need into .venv (part of test and check)
+	@scripts/tools.sh
+
+.PHONY: clean
+clean: ## Remove everything that was built or installed in here
+	$(CARGO) clean
+	rm -rf .venv .tools

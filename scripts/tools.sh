@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what the tests and checks need beside git, Rust and Python into the ignored folder .venv of this repository:
+# cfn-lint (checks template.yaml) and cargo-lambda (drives the handlers as Lambdas), at the pinned versions and hashes of
+# requirements.txt. Does nothing when they are there already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=.venv
+installed=$venv/requirements.txt # a copy, made when everything is in
+
+if cmp -s scripts/requirements.txt "$installed" && "$venv/bin/python3" -m pip --version >/dev/null 2>&1; then
+    exit 0
+fi
+
+say() { echo "tools: $*" >&2; }
+
+# A virtual environment with pip. Debian's python3 comes without the module that puts pip into one: then the system's pip
+# does it from outside, and where there is none, the system's package manager brings the module.
+make_venv() {
+    rm -rf "$venv"
+    if python3 -c 'import ensurepip' 2>/dev/null; then
+        python3 -m venv "$venv"
+    elif python3 -m pip --python "$(command -v python3)" --version >/dev/null 2>&1; then
+        python3 -m venv --without-pip "$venv"
+        python3 -m pip --python "$venv/bin/python3" install --quiet --disable-pip-version-check pip
+    elif command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        say "installing python3-venv with apt-get, since this Python has no pip"
+        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >&2
+        python3 -m venv "$venv"
+    else
+        say "this Python has no pip; install it (on Debian and Ubuntu: sudo apt-get install python3-venv) and run this again"
+        exit 1
+    fi
+}
+
+if ! command -v python3 >/dev/null || ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    say "Python 3.11 or newer is needed as python3"
+    exit 1
+fi
+say "installing cfn-lint and cargo-lambda into $venv"
+make_venv
+"$venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement scripts/requirements.txt
+cp scripts/requirements.txt "$installed"
+say "$("$venv/bin/cfn-lint" --version), $("$venv/bin/cargo-lambda" lambda --version)"
