@@ -71,6 +71,9 @@ impl Worker {
     /// Works until `shutdown`; with `until_idle`, also until nothing is ready and nothing runs. Jobs under
     /// way are given back, at a point from which any worker continues.
     pub async fn run(&self, shutdown: CancellationToken, until_idle: bool) {
+        if let Err(error) = self.step.forget_abandoned().await {
+            tracing::warn!("cannot clear away the checkouts of earlier workers: {error:#}");
+        }
         let end_of_leases = CancellationToken::new();
         let leases = tokio::spawn({
             let (leases, end) = (self.leases.clone(), end_of_leases.clone());
@@ -132,9 +135,7 @@ impl Worker {
             Driven::Failed { cause, not_before } => queue::fail_attempt(&self.db, job_id, epoch, cause, *not_before).await.map(|_| ()),
         };
         drop(lease);
-        if driven != Driven::Finalized {
-            self.step.forget(job_id, epoch).await;
-        }
+        self.step.forget(job_id, epoch).await;
         match (settled, driven) {
             (Ok(()), Driven::Finalized) => tracing::info!(job.id = %job_id, "finalized job {job_id}"),
             (Ok(()), Driven::Lost) | (Err(StoreError::LeaseLost { .. }), _) => {

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::{Configured, Services, Settings, logging};
+use anyhow::bail;
+
+use crate::{Configured, Environment, Services, Settings, logging};
 
 /// Makes ring the process's one source of cryptography. Harmless when called again.
 pub fn install_crypto() {
@@ -23,6 +25,10 @@ pub fn run<H: Configured>() -> ExitCode {
 
 fn start<H: Configured>() -> anyhow::Result<()> {
     logging::to_stderr(logging::Format::Json, "info");
+    // Lambda's client panics without it.
+    if Environment::of_process().only(&["AWS_LAMBDA_RUNTIME_API"]).is_empty() {
+        bail!("this program is started by the Lambda runtime: run it under `cargo lambda watch`, or use `codeteam invoke {}`", H::NAME);
+    }
     install_crypto();
     let services = Services::new(Settings::from_env()?);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {

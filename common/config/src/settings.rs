@@ -56,6 +56,12 @@ pub struct Settings {
 pub struct Environment(pub Vec<(OsString, OsString)>);
 
 impl Environment {
+    /// The process's own.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().collect())
+    }
+
     /// The variables of these names that are set.
     pub fn only(&self, names: &[&str]) -> Vec<(OsString, OsString)> {
         self.0.iter().filter(|(name, _)| names.iter().any(|wanted| name == wanted)).cloned().collect()
@@ -89,7 +95,7 @@ impl Settings {
     pub fn from_env() -> Result<Self, SettingsError> {
         let root = std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0);
         let settings = Self::read(|name| std::env::var(name).ok(), root)?;
-        Ok(Self { environment: Environment(std::env::vars_os().collect()), ..settings })
+        Ok(Self { environment: Environment::of_process(), ..settings })
     }
 
     /// Reads settings through `lookup`; an empty value counts as unset. A process of root keeps its files

@@ -157,6 +157,24 @@ pub async fn renew(db: &Db, leases: &[(JobId, Epoch)], lease: Duration, now: Opt
     })
 }
 
+/// Which of these leases still hold.
+///
+/// # Errors
+/// Those of the database.
+pub async fn still_held(db: &Db, leases: &[(JobId, Epoch)]) -> Result<Vec<(JobId, Epoch)>, StoreError> {
+    let ids: Vec<Uuid> = leases.iter().map(|(id, _)| id.0).collect();
+    let epochs: Vec<i64> = leases.iter().map(|(_, epoch)| epoch.0).collect();
+    let rows = sqlx::query!(
+        r#"select queue.job_id as "job_id!", queue.epoch as "epoch!"
+           from queue
+           join unnest($1::uuid[], $2::bigint[]) as mine (job_id, epoch) using (job_id, epoch)
+           where queue.state = 'leased'"#,
+        &ids,
+        &epochs,
+    );
+    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|row| (JobId(row.job_id), Epoch(row.epoch))).collect())
+}
+
 /// Which of these jobs somebody asked to stop. Asked every second, between renewals.
 ///
 /// # Errors

@@ -86,6 +86,23 @@ impl Checkouts {
         tokio::fs::write(&marker, step_no.to_string()).await.with_context(|| format!("cannot write {}", marker.display()))
     }
 
+    /// The leases that have a checkout here.
+    pub(crate) async fn list(&self) -> anyhow::Result<Vec<(JobId, Epoch)>> {
+        let mut folders = match tokio::fs::read_dir(&*self.root).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            folders => folders.with_context(|| format!("cannot list {}", self.root.display()))?,
+        };
+        let mut leases = Vec::new();
+        while let Some(folder) = folders.next_entry().await? {
+            let name = folder.file_name();
+            let parts = name.to_str().and_then(|name| name.rsplit_once('-'));
+            if let Some((Ok(job_id), Ok(epoch))) = parts.map(|(job_id, epoch)| (job_id.parse(), epoch.parse())) {
+                leases.push((job_id, Epoch(epoch)));
+            }
+        }
+        Ok(leases)
+    }
+
     /// Removes a checkout.
     pub(crate) async fn remove(&self, job_id: JobId, epoch: Epoch) {
         let folder = self.folder(job_id, epoch);

@@ -220,6 +220,20 @@ impl Step {
         Ok(!queue::stop_requested(&self.db, &[job_id]).await.map_err(failure::of_store)?.is_empty())
     }
 
+    /// Drops what processes that died left on disk: every checkout whose job is held under another epoch, or
+    /// by nobody.
+    ///
+    /// # Errors
+    /// When the folder or the database cannot be read.
+    pub async fn forget_abandoned(&self) -> Result<()> {
+        let on_disk = self.checkouts.list().await?;
+        let held = queue::still_held(&self.db, &on_disk).await?;
+        for (job_id, epoch) in on_disk.into_iter().filter(|lease| !held.contains(lease)) {
+            self.checkouts.remove(job_id, epoch).await;
+        }
+        Ok(())
+    }
+
     /// Drops what this process keeps on disk for a job under an epoch.
     pub async fn forget(&self, job_id: JobId, epoch: Epoch) {
         self.checkouts.remove(job_id, epoch).await;

@@ -50,7 +50,9 @@ fn summary(finished: &store::jobs::Finished, remote: &str) -> String {
     match finished.links["branch"].as_str() {
         Some(branch) => {
             lines.push(format!("branch {branch} in {remote}"));
-            lines.push(format!("look at it: git -C {remote} diff {branch}~1 {branch}"));
+            if Path::new(remote).is_dir() {
+                lines.push(format!("look at it: git -C {remote} show {branch}"));
+            }
         }
         None => lines.push("nothing was changed".to_owned()),
     }
