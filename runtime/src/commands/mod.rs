@@ -44,6 +44,8 @@ fn start_log(command: &Command) {
     let (format, level) = match command {
         Command::Serve(_) | Command::Work(_) => (Format::Json, "info"),
         Command::Up(_) => (Format::Text, "info"),
+        // The job's events say it already.
+        Command::Demo(_) | Command::Run(_) => (Format::Text, "error"),
         _ => (Format::Text, "warn"),
     };
     logging::with_layer(format, level, Some(LogTailLayer::default()));

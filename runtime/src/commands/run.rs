@@ -1,11 +1,15 @@
 //! `codeteam run`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use config::{Services, Settings};
 use domain::{Caps, JobInput, Kind, NewJob, Trigger};
+use git::GitError;
+use github::{LocalForge, Unregistered};
 use serde_json::json;
 use store::enqueue::{Enqueued, enqueue};
+use tokio_util::sync::CancellationToken;
 
 use super::follow::ended;
 use super::local::{Database, work_on};
@@ -21,12 +25,13 @@ pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcom
         settings.model = None;
     }
     let job = new_job(&args, &remote, &settings);
+    let forge = LocalForge::new(settings.state_dir.join("forge"), Unregistered::Record);
     let work_dir = tempfile::Builder::new().prefix("codeteam-run-").tempdir()?;
     settings.state_dir = work_dir.path().to_owned();
+    check(&Services::new(settings.clone()), &job, &remote).await?;
     let database = Database::open(&settings, None, false).await?;
     settings.database_url = Some(database.url.clone());
-    let services = Services::new(settings);
-    check_model(&services, &job)?;
+    let services = Services::new(settings).with_forge(Arc::new(forge));
     let db = services.db().await?;
     let job_id = match enqueue(&db, &job, None, None, None).await? {
         Enqueued::New(job_id) | Enqueued::Known(job_id) => job_id,
@@ -55,6 +60,9 @@ fn summary(finished: &store::jobs::Finished, remote: &str) -> String {
             }
         }
         None => lines.push("nothing was changed".to_owned()),
+    }
+    if let Some(record) = finished.links["pull_request"].as_str() {
+        lines.push(format!("what a pull request would say: {record}"));
     }
     lines.push(format!("{} steps, {} tokens, {}", finished.spent.steps, finished.spent.tokens, finished.spent.cost_microusd));
     lines.join("\n")
@@ -99,8 +107,9 @@ fn new_job(args: &Run, remote: &str, settings: &Settings) -> NewJob {
     }
 }
 
-/// A model that nobody can call should be said before anything is started.
-fn check_model(services: &Services, job: &NewJob) -> Result<(), Failure> {
+/// What can be known to fail is said before anything is started: a model that nobody can call, a repository
+/// that cannot be cloned.
+async fn check(services: &Services, job: &NewJob, remote: &str) -> Result<(), Failure> {
     let (models, providers) = (services.models(), services.providers()?);
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let mode = job.mode.unwrap_or(domain::Mode::Mechanic);
@@ -109,7 +118,17 @@ fn check_model(services: &Services, job: &NewJob) -> Result<(), Failure> {
         None => models.default_for(mode, &providers).map_err(|error| Failure::Environment(error.into()))?,
     };
     providers.provider_for(model).map_err(|error| Failure::Environment(error.into()))?;
+    let remote = remote.parse().map_err(of_git)?;
+    let mirror = services.git().mirror(&remote, &CancellationToken::new()).await.map_err(of_git)?;
+    mirror.resolve(job.input.base.as_deref()).await.map_err(of_git)?;
     Ok(())
+}
+
+fn of_git(error: GitError) -> Failure {
+    match error {
+        GitError::NotFound { .. } | GitError::Empty { .. } | GitError::Invalid { .. } => Failure::Usage(error.to_string()),
+        error => Failure::Environment(error.into()),
+    }
 }
 
 #[cfg(test)]
