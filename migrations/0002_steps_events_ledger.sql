@@ -81,17 +81,21 @@ create function uuid_at(moment timestamptz) returns uuid language sql immutable 
     select (lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid
 $$;
 
--- Creates the partitions of this month and the `ahead` following ones where they are missing.
+-- Creates the partitions of this month and the `ahead` following ones where they are missing. Processes that
+-- start at the same time wait for each other.
 create function create_partitions(ahead integer) returns void language plpgsql as $$
 declare
     parent text;
+    partition text;
     month timestamptz;
 begin
+    perform pg_advisory_xact_lock(hashtext('create_partitions'));
     for i in 0..ahead loop
         month := (date_trunc('month', now() at time zone 'UTC') + make_interval(months => i)) at time zone 'UTC';
         foreach parent in array array['steps', 'events', 'ledger'] loop
-            execute format('create table if not exists %I partition of %I for values from (%L) to (%L)',
-                parent || to_char(month at time zone 'UTC', '_YYYY_MM'), parent,
+            partition := parent || to_char(month at time zone 'UTC', '_YYYY_MM');
+            continue when to_regclass(partition) is not null;
+            execute format('create table %I partition of %I for values from (%L) to (%L)', partition, parent,
                 uuid_at(month), uuid_at((month at time zone 'UTC' + interval '1 month') at time zone 'UTC'));
         end loop;
     end loop;

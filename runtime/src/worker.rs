@@ -158,7 +158,9 @@ impl Worker {
                 Ok(StepResponse::Done { outcome }) => break outcome,
                 Ok(StepResponse::CapReached { cap }) => break Outcome::Capped { cap },
                 Ok(StepResponse::Escalate { reason }) => {
-                    break Outcome::Failed { cause: format!("{reason}; `codeteam retry {job_id} --mode genius` gives it to a larger model") };
+                    break Outcome::Failed {
+                        cause: format!("{reason}; `codeteam retry {job_id} --mode genius` gives it to a larger model"),
+                    };
                 }
                 Err(HandlerError::Invalid(cause)) => break Outcome::Failed { cause },
                 Err(error) => match self.after(error, job_id, cancel, shutdown).await {

@@ -1,6 +1,6 @@
 //! Logs go to standard error: data has standard output for itself.
 
-use std::io::stderr;
+use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -25,7 +25,7 @@ pub fn with_layer<L: Layer<Registry> + Send + Sync>(format: Format, level: &str,
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = match format {
         Format::Json => fmt::layer().json().flatten_event(true).with_current_span(true).with_writer(stderr).boxed(),
-        Format::Text => fmt::layer().with_writer(stderr).with_target(false).boxed(),
+        Format::Text => fmt::layer().with_writer(stderr).with_target(false).with_ansi(stderr().is_terminal()).boxed(),
     };
     // A second start (in tests) keeps the first subscriber.
     drop(tracing_subscriber::registry().with(further).with(lines.with_filter(filter)).try_init());

@@ -60,9 +60,7 @@ impl Services {
     pub async fn db(&self) -> anyhow::Result<Db> {
         let connect = async {
             let Some(url) = &self.settings.database_url else {
-                bail!(
-                    "DATABASE_URL is not set: give one, or start everything at once with `codeteam up` (it brings its own PostgreSQL)"
-                );
+                bail!("DATABASE_URL is not set: give one, or start everything at once with `codeteam up` (it brings its own PostgreSQL)");
             };
             let db = Db::connect(url, self.settings.database_connections, DATABASE_PATIENCE)
                 .await

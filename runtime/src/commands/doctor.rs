@@ -41,7 +41,9 @@ pub(crate) async fn run(json: bool, mut settings: Settings) -> Outcome {
     ];
     checks.push(database(&settings).await);
     checks.push(match up {
-        Some((_, up)) => Check { what: "codeteam up", state: State::Ok, found: format!("runs as process {}, server {}", up.pid, up.server) },
+        Some((_, up)) => {
+            Check { what: "codeteam up", state: State::Ok, found: format!("runs as process {}, server {}", up.pid, up.server) }
+        }
         None => Check { what: "codeteam up", state: State::Missing, found: "does not run".to_owned() },
     });
     checks.push(postgres(&settings).await);

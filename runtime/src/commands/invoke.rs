@@ -16,8 +16,8 @@ use crate::{registry, screen};
 /// Gives an event to a handler in this process; the answer, or the error as AWS shapes it, is the data.
 pub(crate) async fn run(args: Invoke, json: bool, services: &Services) -> Outcome {
     let event = read(&args.event)?;
-    let event: Value = serde_json::from_slice(&event)
-        .map_err(|error| Failure::Usage(format!("{} is not JSON: {error}", args.event.display())))?;
+    let event: Value =
+        serde_json::from_slice(&event).map_err(|error| Failure::Usage(format!("{} is not JSON: {error}", args.event.display())))?;
     let registry = registry::all(services).await?;
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
     match registry.invoke(&args.handler, Ctx::with_timeout(Duration::from_secs(args.timeout)), event).await {

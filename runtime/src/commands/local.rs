@@ -7,8 +7,8 @@ use std::time::Duration;
 use config::{Services, Settings};
 use domain::{JobId, Mode, Secret};
 use process::{PostgresOptions, PrivatePostgres};
-use store::jobs::Finished;
 use store::Db;
+use store::jobs::Finished;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -76,10 +76,25 @@ impl Database {
     }
 }
 
-/// Runs triage, sweeper and a worker in this process until `job_id` has ended, showing its events.
-pub(crate) async fn work_on(services: &Services, job_id: JobId, mode: Mode, json: bool) -> Result<Finished, Failure> {
+/// What comes before a job. An interruption drops it, and all that it has begun goes with it: folders, children,
+/// a private database.
+pub(crate) async fn unless_interrupted<T>(
+    interrupt: &CancellationToken,
+    begin: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    interrupt.run_until_cancelled(begin).await.unwrap_or_else(|| Err(Failure::Job("interrupted: no job was begun".to_owned())))
+}
+
+/// Runs triage, sweeper and a worker in this process until `job_id` has ended, showing its events, or until
+/// `interrupt`.
+pub(crate) async fn work_on(
+    services: &Services,
+    job_id: JobId,
+    mode: Mode,
+    json: bool,
+    interrupt: &CancellationToken,
+) -> Result<Finished, Failure> {
     let db = services.db().await?;
-    let shutdown = crate::shutdown::on_signal()?;
     let end = CancellationToken::new();
     let mut tasks = JoinSet::new();
     background::spawn_sweeper(&mut tasks, db.clone(), end.clone());
@@ -95,7 +110,7 @@ pub(crate) async fn work_on(services: &Services, job_id: JobId, mode: Mode, json
     let caps = job.caps.map_or(allowed, |asked| allowed.lowest(asked));
     let finished = tokio::select! {
         finished = follow::follow(&db, job_id, Some(caps), json) => finished,
-        () = shutdown.cancelled() => Err(Failure::Job("interrupted: the job was not finished".to_owned())),
+        () = interrupt.cancelled() => Err(Failure::Job("interrupted: the job was not finished".to_owned())),
     };
     end.cancel();
     while let Some(ended) = tasks.join_next().await {

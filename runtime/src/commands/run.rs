@@ -12,13 +12,14 @@ use store::enqueue::{Enqueued, enqueue};
 use tokio_util::sync::CancellationToken;
 
 use super::follow::ended;
-use super::local::{Database, work_on};
+use super::local::{Database, unless_interrupted, work_on};
 use crate::cli::Run;
 use crate::exit::{Failure, Outcome};
-use crate::screen;
+use crate::{screen, shutdown};
 
 /// Does one task in a repository: its own database if none is given, its own worker, a new branch.
 pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcome {
+    let interrupt = shutdown::on_signal()?;
     let remote = remote(&args.repository)?;
     if let Some(script) = &args.script {
         settings.script = Some(script.clone());
@@ -29,7 +30,7 @@ pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcom
     let work_dir = tempfile::Builder::new().prefix("codeteam-run-").tempdir()?;
     settings.state_dir = work_dir.path().to_owned();
     check(&Services::new(settings.clone()), &job, &remote).await?;
-    let database = Database::open(&settings, None, false).await?;
+    let database = unless_interrupted(&interrupt, Database::open(&settings, None, false)).await?;
     settings.database_url = Some(database.url.clone());
     let services = Services::new(settings).with_forge(Arc::new(forge));
     let db = services.db().await?;
@@ -41,7 +42,7 @@ pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcom
     if args.script.is_some() {
         screen::progress("  scripted: the replies come from a file, no model is called, tokens and cost are nominal");
     }
-    let finished = work_on(&services, job_id, args.mode, false).await?;
+    let finished = work_on(&services, job_id, args.mode, false, &interrupt).await?;
     db.close().await;
     drop(services);
     database.close().await?;

@@ -33,27 +33,27 @@ fn head(standing: &Standing) -> Vec<String> {
     let job = &standing.job;
     let mode = job.mode.map_or_else(|| "no mode yet".to_owned(), |mode| mode.to_string());
     let mut lines = vec![
-        format!("job         {}", job.job_id),
-        format!("repository  {}  ({}, {mode})", job.repository, job.kind),
-        format!("title       {}", job.input.title),
+        format!("job           {}", job.job_id),
+        format!("repository    {}  ({}, {mode})", job.repository, job.kind),
+        format!("title         {}", job.input.title),
     ];
     let spent = match (&job.finished, &standing.queue) {
         (Some(finished), _) => {
-            lines.push(format!("ended       {}", finished.outcome.sentence()));
+            lines.push(format!("ended         {}", finished.outcome.sentence()));
             for (name, link) in finished.links.as_object().into_iter().flatten() {
-                lines.push(format!("{name:<11} {}", link.as_str().unwrap_or_default()));
+                lines.push(format!("{:<12}  {}", name.replace('_', " "), link.as_str().unwrap_or_default()));
             }
             finished.spent
         }
         (None, Some(queue)) => {
             let waits = queue.waiting_for.as_ref().map(|what| format!(" for {what}")).unwrap_or_default();
-            lines.push(format!("stands      {}{waits}, attempt {}, epoch {}", queue.state, queue.attempt, queue.epoch));
+            lines.push(format!("stands        {}{waits}, attempt {}, epoch {}", queue.state, queue.attempt, queue.epoch));
             queue.spent
         }
         (None, None) => return lines,
     };
     lines.push(format!(
-        "took        {} steps, {} tokens, {}, {:.1} s",
+        "took          {} steps, {} tokens, {}, {:.1} s",
         spent.steps,
         thousands(spent.tokens),
         spent.cost_microusd,

@@ -39,11 +39,8 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     tasks.spawn(working);
     let file = match database.is_private() {
         true => {
-            let state = UpState {
-                database_url: database.url.expose().to_owned(),
-                server: format!("http://{address}"),
-                pid: std::process::id(),
-            };
+            let state =
+                UpState { database_url: database.url.expose().to_owned(), server: format!("http://{address}"), pid: std::process::id() };
             Some(UpFile::write(&state_dir, &state)?)
         }
         false => None,

@@ -21,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::repository::{Example, TestRun};
 use super::follow::ended;
-use super::local::{Database, work_on};
+use super::local::{Database, unless_interrupted, work_on};
 use crate::cli::Demo;
 use crate::exit::{Failure, Outcome};
-use crate::screen::{self, progress};
 use crate::invoke_api::{InvokeApi, Options};
 use crate::registry;
+use crate::screen::{self, progress};
 use crate::server::Server;
+use crate::shutdown;
 
 /// GitHub's own form of "hubot put the label mechanic on issue 7 of acme/tally".
 const EVENT: &str = include_str!("../../../../events/github-issue-labeled.json");
@@ -40,30 +41,35 @@ const BUDGET: MicroUsd = MicroUsd(250_000);
 
 /// Runs the demonstration.
 pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
+    let interrupt = shutdown::on_signal()?;
     let mut folder = tempfile::Builder::new().prefix("codeteam-demo-").tempdir()?;
     let scripted = args.scripted || settings.anthropic_api_key.is_none();
-    progress("1. A database of its own");
-    let database = Database::open(&Settings { database_url: None, ..settings.clone() }, None, args.keep).await?;
-    progress(&format!("  {}", database.source));
-    progress("2. A git repository with a bug: examples/tally");
-    let example = Example::create(folder.path(), &settings.path).await?;
-    let before = example.test("main").await?;
-    progress(&format!("  its tests on main: {}", before.verdict()));
-    let settings = demo_settings(settings, folder.path(), &database, scripted)?;
-    let forge = LocalForge::new(settings.state_dir.join("forge"), Unregistered::Refuse);
-    let remote = example.bare.display().to_string();
-    forge.register(REPOSITORY, &remote, [(REQUESTER.to_owned(), Permission::Write)]).await.map_err(|error| anyhow!(error))?;
-    let services = Services::new(settings).with_forge(Arc::new(forge.clone()));
-    let door = Door::open(&services).await?;
-    progress(&format!("  while this runs, the Lambda Invoke API is open to everybody on this machine: http://{}", door.address));
-    progress("3. A signed webhook: hubot labels issue 7 of acme/tally `mechanic`");
-    let job_id = deliver(&services).await?;
+    let prepare = async {
+        progress("1. A database of its own");
+        let database = Database::open(&Settings { database_url: None, ..settings.clone() }, None, args.keep).await?;
+        progress(&format!("  {}", database.source));
+        progress("2. A git repository with a bug: examples/tally");
+        let example = Example::create(folder.path(), &settings.path).await?;
+        let before = example.test("main").await?;
+        progress(&format!("  its tests on main: {}", before.verdict()));
+        let settings = demo_settings(settings, folder.path(), &database, scripted)?;
+        let forge = LocalForge::new(settings.state_dir.join("forge"), Unregistered::Refuse);
+        let remote = example.bare.display().to_string();
+        forge.register(REPOSITORY, &remote, [(REQUESTER.to_owned(), Permission::Write)]).await.map_err(|error| anyhow!(error))?;
+        let services = Services::new(settings).with_forge(Arc::new(forge.clone()));
+        let door = Door::open(&services).await?;
+        progress(&format!("  while this runs, the Lambda Invoke API is open to everybody on this machine: http://{}", door.address));
+        progress("3. A signed webhook: hubot labels issue 7 of acme/tally `mechanic`");
+        let job_id = deliver(&services).await?;
+        Ok((database, example, before, forge, services, door, job_id))
+    };
+    let (database, example, before, forge, services, door, job_id) = unless_interrupted(&interrupt, prepare).await?;
     progress(&format!("4. Job {}", job_id.short()));
     progress(match scripted {
         true => "  scripted: the replies come from examples/tally.replies.json; no model is called, tokens and cost are nominal",
         false => "  a real model, with a hard budget of $0.25",
     });
-    let finished = work_on(&services, job_id, Mode::Mechanic, false).await?;
+    let finished = work_on(&services, job_id, Mode::Mechanic, false, &interrupt).await?;
     door.close().await?;
     let db = services.db().await?;
     let report = report(&db, &forge, &example, job_id, &finished, before).await?;
