@@ -87,6 +87,7 @@ impl Workspace {
         let unfinished = parent.join(UNFINISHED);
         let is_new = permissions.is_none();
         // Whatever lies there is left over or a trap (a link, a pipe); the new file must be a fresh one.
+        self.dir.remove_file(&unfinished).ok();
         let written = self.dir.open_with(&unfinished, OpenOptions::new().write(true).create_new(true)).and_then(|mut file| {
             file.write_all(content)?;
             permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions))?;

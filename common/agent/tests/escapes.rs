@@ -21,15 +21,20 @@ fn trapped() -> Bench {
     bench
 }
 
-const WAYS_OUT: [&str; 8] = [
-    "../secret.txt",
-    "inside/../../secret.txt",
-    "/etc/passwd",
-    "absolute_link",
-    "relative_link",
-    "winding_link",
-    "folder_link/secret.txt",
-    "folder_link/workspace/../secret.txt",
+const DOTS: &str = "contains \"..\"";
+const LEAVES: &str = "leads out of the repository";
+
+/// Ways out, each with the reason for which it is refused.
+const WAYS_OUT: [(&str, &str); 9] = [
+    ("../secret.txt", DOTS),
+    ("inside/../../secret.txt", DOTS),
+    ("inside/../inside/file.txt", DOTS),
+    ("/etc/passwd", "is absolute"),
+    ("absolute_link", LEAVES),
+    ("relative_link", LEAVES),
+    ("winding_link", LEAVES),
+    ("folder_link/secret.txt", LEAVES),
+    ("folder_link/workspace/../secret.txt", DOTS),
 ];
 
 fn unharmed(bench: &Bench) {
@@ -42,16 +47,14 @@ fn unharmed(bench: &Bench) {
 #[tokio::test]
 async fn nothing_outside_is_read() {
     let bench = trapped();
-    for path in WAYS_OUT {
+    for (path, reason) in WAYS_OUT {
         for (tool, input) in [
             ("read_file", json!({ "path": path })),
             ("search", json!({ "path": path, "pattern": "" })),
             ("list_files", json!({ "path": path })),
         ] {
             let answer = bench.err(tool, input).await;
-            assert!(!answer.contains("hunter2"), "{tool} {path}: {answer}");
-            let named = ["contains \"..\"", "is absolute", "leads out of the repository"].iter().any(|reason| answer.contains(reason));
-            assert!(named, "{tool} {path}: {answer}");
+            assert!(answer.contains(reason) && !answer.contains("hunter2"), "{tool} {path}: {answer}");
         }
     }
     let all = bench.ok("search", json!({ "pattern": "hunter2|inside" })).await;
@@ -61,10 +64,15 @@ async fn nothing_outside_is_read() {
 #[tokio::test]
 async fn nothing_outside_is_written() {
     let bench = trapped();
-    for path in WAYS_OUT.into_iter().chain(["../new.txt", "folder_link/new.txt", "folder_link/new/deep.txt"]) {
+    let new = [("../new.txt", DOTS), ("folder_link/new.txt", LEAVES), ("folder_link/new/deep.txt", LEAVES)];
+    for (path, reason) in WAYS_OUT.into_iter().chain(new) {
+        let answer = bench.err("write_file", json!({ "path": path, "content": "gone\n" })).await;
+        assert!(answer.contains(reason), "{path}: {answer}");
+    }
+    for (path, reason) in WAYS_OUT {
         let edits: Value = json!([{ "old": "hunter2", "new": "gone" }]);
-        bench.err("write_file", json!({ "path": path, "content": "gone\n" })).await;
-        bench.err("edit_file", json!({ "path": path, "edits": edits })).await;
+        let answer = bench.err("edit_file", json!({ "path": path, "edits": edits })).await;
+        assert!(answer.contains(reason), "{path}: {answer}");
     }
     unharmed(&bench);
 }

@@ -29,12 +29,8 @@ fn the_tools_are_described_as_reviewed() {
 fn the_first_request_of_every_kind_reads_as_reviewed() {
     let model = Models::builtin().lookup("scripted").unwrap().clone();
     let mut text = String::new();
-    let kinds = [
-        (Kind::Change, Mode::Mechanic),
-        (Kind::Analysis, Mode::Genius),
-        (Kind::Review, Mode::Mechanic),
-        (Kind::Question, Mode::Genius),
-    ];
+    let kinds =
+        [(Kind::Change, Mode::Mechanic), (Kind::Analysis, Mode::Genius), (Kind::Review, Mode::Mechanic), (Kind::Question, Mode::Genius)];
     for (kind, mode) in kinds {
         let request = request(&Brief { kind, mode, ..brief() }, &Toolbox::standard(), &[], &[], &model);
         let Turn::User { text: task } = &request.turns[0] else { panic!("{:?}", request.turns) };

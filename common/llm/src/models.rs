@@ -51,7 +51,7 @@ pub struct UnknownModel {
 
 /// No model of a mode has its provider configured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no model for {mode}: set one of {}", keys.join(", "))]
+#[error("no model for {mode}: set {}", keys.join(" or "))]
 pub struct NoModel {
     /// The mode that needs one.
     pub mode: Mode,
@@ -93,7 +93,12 @@ impl Models {
     /// [`NoModel`], which names the keys that would help.
     pub fn default_for(&self, mode: Mode, providers: &Providers) -> Result<&ModelInfo, NoModel> {
         self.of(mode).find(|model| providers.has(model.provider)).ok_or_else(|| {
-            let mut keys: Vec<_> = self.of(mode).filter_map(|model| model.provider.key_name()).collect();
+            let mut keys: Vec<_> = self
+                .of(mode)
+                .map(|model| model.provider)
+                .filter(|provider| provider.has_wire())
+                .filter_map(ProviderName::key_name)
+                .collect();
             keys.dedup();
             NoModel { mode, keys }
         })
@@ -162,6 +167,6 @@ mod tests {
     fn without_any_key_the_error_names_the_keys_that_would_help() {
         let models = Models::builtin();
         let error = models.default_for(Mode::Mechanic, &Providers::new()).unwrap_err();
-        assert_eq!(error.to_string(), "no model for mechanic: set one of OPENAI_API_KEY, GOOGLE_API_KEY, ANTHROPIC_API_KEY");
+        assert_eq!(error.to_string(), "no model for mechanic: set ANTHROPIC_API_KEY");
     }
 }

@@ -27,6 +27,11 @@ pub enum ProviderName {
 }
 
 impl ProviderName {
+    /// Whether this release can talk to it.
+    pub fn has_wire(self) -> bool {
+        matches!(self, Self::Anthropic | Self::Scripted)
+    }
+
     /// The name under which its key is configured; `None` where there is no key.
     pub fn key_name(self) -> Option<&'static str> {
         match self {
@@ -88,6 +93,7 @@ pub struct NotConfigured {
 impl NotConfigured {
     fn remedy(&self) -> String {
         match self.provider.key_name() {
+            _ if !self.provider.has_wire() => "this release cannot talk to it yet; choose another model".to_owned(),
             Some(key) => format!("set {key}"),
             None => "give a file of replies".to_owned(),
         }
