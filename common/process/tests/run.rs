@@ -134,7 +134,7 @@ async fn a_process_that_left_the_group_and_holds_the_pipe_does_not_hold_us() {
 async fn file_size_open_files_and_core_dumps_are_limited_by_the_kernel() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { file_size_bytes: Some(4096), open_files: Some(32), ..Limits::default() };
-    let script = "ulimit -c; ulimit -n; head -c 100000 /dev/zero > big; wc -c < big";
+    let script = "ulimit -Hc; ulimit -Hn; head -c 100000 /dev/zero > big; wc -c < big";
     let output = output(shell(script).cwd(folder.path()).limits(limits)).await;
     assert_eq!(output.stdout_text(), "0\n32\n4096\n");
 }
