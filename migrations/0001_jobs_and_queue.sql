@@ -39,7 +39,7 @@ create table queue (
     epoch             bigint not null default 0,      -- raised at every change of hands; every worker write names it
     owner             uuid,
     lease_until       timestamptz,
-    deadline_at       timestamptz,
+    retrying_since    timestamptz,                    -- the first passing fault since the last progress
     step_no           integer not null default 0,     -- the last step whose results are stored
     tokens            bigint not null default 0,
     cost_microusd     bigint not null default 0,      -- settled + open reservations in full

@@ -40,10 +40,10 @@ create table ledger (
     step_no          integer not null,
     reservation_seq  bigint,
     model            text not null check (model <> '' and model !~ '[\r\n]'),
-    uncached_input   bigint not null default 0,
-    cache_read       bigint not null default 0,
-    cache_write      bigint not null default 0,
-    output           bigint not null default 0,
+    uncached_input   bigint not null default 0 check (uncached_input >= 0),
+    cache_read       bigint not null default 0 check (cache_read >= 0),
+    cache_write      bigint not null default 0 check (cache_write >= 0),
+    output           bigint not null default 0 check (output >= 0),
     cost_microusd    bigint not null check (cost_microusd >= 0),
     hash             bytea not null,
     primary key (job_id, seq),
@@ -72,9 +72,17 @@ $$;
 create trigger steps_append_only before update or delete on steps for each row execute function refuse_change();
 create trigger events_append_only before update or delete on events for each row execute function refuse_change();
 create trigger ledger_append_only before update or delete on ledger for each row execute function refuse_change();
-create trigger steps_keep before truncate on steps for each statement execute function refuse_change();
-create trigger events_keep before truncate on events for each statement execute function refuse_change();
-create trigger ledger_keep before truncate on ledger for each statement execute function refuse_change();
+
+-- A trigger for rows is on every partition by itself; one for truncate has to be put there.
+create function keep_rows(tables text[]) returns void language plpgsql as $$
+declare
+    kept text;
+begin
+    foreach kept in array tables loop
+        execute format('create or replace trigger keep before truncate on %I for each statement execute function refuse_change()', kept);
+    end loop;
+end
+$$;
 
 -- The lowest UUIDv7 of a moment: 48 bits of Unix milliseconds, version 7, zeros.
 create function uuid_at(moment timestamptz) returns uuid language sql immutable parallel safe as $$
@@ -86,17 +94,17 @@ $$;
 create function create_partitions(ahead integer) returns void language plpgsql as $$
 declare
     parent text;
-    partition text;
+    name text;
     month timestamptz;
 begin
-    perform pg_advisory_xact_lock(hashtext('create_partitions'));
     for i in 0..ahead loop
         month := (date_trunc('month', now() at time zone 'UTC') + make_interval(months => i)) at time zone 'UTC';
         foreach parent in array array['steps', 'events', 'ledger'] loop
-            partition := parent || to_char(month at time zone 'UTC', '_YYYY_MM');
-            continue when to_regclass(partition) is not null;
-            execute format('create table %I partition of %I for values from (%L) to (%L)', partition, parent,
-                uuid_at(month), uuid_at((month at time zone 'UTC' + interval '1 month') at time zone 'UTC'));
+            name := parent || to_char(month at time zone 'UTC', '_YYYY_MM');
+            continue when to_regclass(name) is not null;
+            execute format('create table %I partition of %I for values from (%L) to (%L)',
+                name, parent, uuid_at(month), uuid_at((month at time zone 'UTC' + interval '1 month') at time zone 'UTC'));
+            perform keep_rows(array[name]);
         end loop;
     end loop;
 end
@@ -107,4 +115,5 @@ create table steps_other partition of steps default;
 create table events_other partition of events default;
 create table ledger_other partition of ledger default;
 
+select keep_rows(array['steps', 'events', 'ledger', 'steps_other', 'events_other', 'ledger_other']);
 select create_partitions(2);

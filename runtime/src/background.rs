@@ -7,17 +7,28 @@ use dispatch::{Ctx, call};
 use rand::Rng;
 use store::{Db, queue};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use triage::{Triage, TriageRequest, Triaged};
 
 const TRIAGE_POLL: Duration = Duration::from_secs(1);
 const TRIAGE_DEADLINE: Duration = Duration::from_secs(20);
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often the coming months' partitions are looked after.
+const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
 
-/// Starts the sweeper in `tasks`. Any number of processes may sweep.
+/// Starts the sweeper in `tasks`: it takes back expired leases and makes the coming months' partitions. Any
+/// number of processes may sweep.
 pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToken) {
     tasks.spawn(async move {
+        let mut partitions_due = Instant::now();
         while !shutdown.is_cancelled() {
+            if partitions_due <= Instant::now() {
+                partitions_due = Instant::now() + PARTITIONS;
+                if let Err(error) = db.create_partitions().await {
+                    tracing::warn!("cannot create the coming months' partitions: {error}");
+                }
+            }
             match queue::sweep(&db, None).await {
                 Ok(jobs) if jobs.is_empty() => {}
                 Ok(jobs) => tracing::warn!("took back {} expired leases: {jobs:?}", jobs.len()),

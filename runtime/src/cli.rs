@@ -21,7 +21,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Data goes to standard output, progress to standard error.
 Exit codes: 0 ok, 1 a job failed, 2 wrong usage, 3 a cap or budget was reached, 4 the environment (database, git, key) is not usable.
-Settings come from the environment; `codeteam doctor` lists them and checks each.";
+Settings come from the environment; the README lists them, `codeteam doctor` checks what they lead to.";
 
 /// The commands.
 #[derive(Subcommand, Debug)]

@@ -131,6 +131,9 @@ impl Door {
     /// Decides whether the request becomes a call, and answers it.
     async fn admit(self: &Arc<Self>, name: &str, request: Request, request_id: &str) -> Result<Response, Refusal> {
         let (head, body) = request.into_parts();
+        if self.options.keys.is_none() {
+            local_program(&head.headers)?;
+        }
         let pending = self.options.keys.as_ref().map(|keys| keys.begin(&head, self.clock.now())).transpose()?;
         let body = read(body, &head.headers).await?;
         pending.map(|pending| pending.finish(&body)).transpose()?;
@@ -177,6 +180,20 @@ impl Door {
         drop(permit);
         Ended { result, tail }
     }
+}
+
+/// A door without keys is for programs on this machine. A page in a browser on this machine is not one of
+/// them, though it can send requests here: browsers say where a request comes from, and a name that was made
+/// to point here is not a name of ours.
+fn local_program(headers: &HeaderMap) -> Result<(), Refusal> {
+    let browser = headers.contains_key(header::ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let here = name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if browser || !here { Err(Refusal::browser()) } else { Ok(()) }
 }
 
 /// How a call ended.

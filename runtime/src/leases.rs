@@ -2,7 +2,7 @@
 //! would, and told at once when somebody asks a job to stop.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{Clock, Epoch, JobId};
@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 const RENEWAL: Duration = Duration::from_secs(10);
 /// How often the table is asked whether a job should stop.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long one such question may take: a database that hangs must not keep the next from being asked.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// A worker gives its job up this long before the lease ends.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -22,28 +24,38 @@ const MARGIN: Duration = Duration::from_secs(5);
 pub struct Leases {
     db: Db,
     clock: Arc<dyn Clock>,
-    held: Arc<Mutex<HashMap<JobId, Held>>>,
+    /// By job and epoch: an old holder in this process must not be taken for the new one.
+    held: Arc<Mutex<HashMap<(JobId, Epoch), Held>>>,
 }
 
 struct Held {
-    epoch: Epoch,
     /// By our clock, from before the claim or renewal was sent: the lease cannot end earlier than
     /// [`LEASE`] after it.
     since: Duration,
+    lost: CancellationToken,
     cancel: CancellationToken,
 }
 
 /// One job's lease; dropped, it is no longer renewed.
 pub struct Lease {
     leases: Leases,
-    job_id: JobId,
-    /// Cancelled when the lease is lost, or somebody asked the job to stop.
+    key: (JobId, Epoch),
+    /// Cancelled when the lease is lost, or the worker shuts down.
+    pub lost: CancellationToken,
+    /// Cancelled then, and when somebody asks the job to stop.
     pub cancel: CancellationToken,
+}
+
+impl Lease {
+    /// Whether somebody asked the job to stop, while it is still ours.
+    pub fn is_stopped(&self) -> bool {
+        self.cancel.is_cancelled() && !self.lost.is_cancelled()
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.leases.held().remove(&self.job_id);
+        self.leases.held().remove(&self.key);
     }
 }
 
@@ -58,81 +70,84 @@ impl Leases {
         self.clock.boottime()
     }
 
-    /// Keeps a job that was claimed at or after `since`; its token is a child of `shutdown`.
+    /// Keeps a job that was claimed at or after `since`.
     pub fn keep(&self, job_id: JobId, epoch: Epoch, since: Duration, shutdown: &CancellationToken) -> Lease {
-        let cancel = shutdown.child_token();
-        self.held().insert(job_id, Held { epoch, since, cancel: cancel.clone() });
-        Lease { leases: self.clone(), job_id, cancel }
+        let lost = shutdown.child_token();
+        let cancel = lost.child_token();
+        self.held().insert((job_id, epoch), Held { since, lost: lost.clone(), cancel: cancel.clone() });
+        Lease { leases: self.clone(), key: (job_id, epoch), lost, cancel }
     }
 
     /// Renews, fences and looks for stops, until `end`. Must run beside the jobs, never in one of them.
     pub async fn run(&self, end: CancellationToken) {
-        let mut ticks = tokio::time::interval(LOOK);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        loop {
-            tokio::select! {
-                () = end.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            self.give_up_what_runs_out();
-            if let Err(error) = self.tend().await {
-                tracing::warn!("leases cannot be renewed: {error}");
-            }
-            self.give_up_what_runs_out();
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = self.fence() => {}
+            () = self.tend() => {}
         }
-    }
-
-    async fn tend(&self) -> Result<(), StoreError> {
-        let now = self.clock.boottime();
-        let (jobs, due): (Vec<_>, bool) = {
-            let held = self.held();
-            let due = held.values().any(|held| now.saturating_sub(held.since) >= RENEWAL);
-            (held.iter().map(|(job_id, held)| (*job_id, held.epoch)).collect(), due)
-        };
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        if !due {
-            let ids: Vec<JobId> = jobs.iter().map(|(job_id, _)| *job_id).collect();
-            self.cancel(&queue::stop_requested(&self.db, &ids).await?);
-            return Ok(());
-        }
-        let renewed = queue::renew(&self.db, &jobs, LEASE, None).await?;
-        {
-            let mut held = self.held();
-            for (job_id, epoch) in &jobs {
-                if let Some(held) = held.get_mut(job_id).filter(|held| held.epoch == *epoch && !renewed.lost.contains(job_id)) {
-                    held.since = now;
-                }
-            }
-        }
-        self.cancel(&renewed.lost);
-        self.cancel(&renewed.stop);
-        Ok(())
     }
 
     /// Gives up, by our own clock, what the database is about to give to somebody else: the one protection
-    /// against a worker that cannot reach it.
-    fn give_up_what_runs_out(&self) {
+    /// against a database that cannot be reached, so it asks nobody.
+    async fn fence(&self) {
+        loop {
+            let now = self.clock.boottime();
+            for ((job_id, _), held) in self.held().iter() {
+                if now.saturating_sub(held.since) + MARGIN >= LEASE && !held.lost.is_cancelled() {
+                    tracing::warn!(job.id = %job_id, "the lease of job {job_id} was not renewed in time; giving it up");
+                    held.lost.cancel();
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Renews the leases when it is time, and asks for stops in between.
+    async fn tend(&self) {
+        loop {
+            match tokio::time::timeout(PATIENCE, self.look()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!("leases cannot be renewed: {error}"),
+                Err(_) => tracing::warn!("leases cannot be renewed: the database does not answer"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn look(&self) -> Result<(), StoreError> {
         let now = self.clock.boottime();
-        for (job_id, held) in self.held().iter() {
-            if now.saturating_sub(held.since) + MARGIN >= LEASE && !held.cancel.is_cancelled() {
-                tracing::warn!(job.id = %job_id, "the lease of job {job_id} was not renewed in time; giving it up");
-                held.cancel.cancel();
+        let (leases, due): (Vec<_>, bool) = {
+            let held = self.held();
+            (held.keys().copied().collect(), held.values().any(|held| now.saturating_sub(held.since) >= RENEWAL))
+        };
+        if leases.is_empty() {
+            return Ok(());
+        }
+        if !due {
+            let jobs: Vec<JobId> = leases.iter().map(|(job_id, _)| *job_id).collect();
+            let stopped = queue::stop_requested(&self.db, &jobs).await?;
+            self.stop(|(job_id, _)| stopped.contains(job_id));
+            return Ok(());
+        }
+        let renewed = queue::renew(&self.db, &leases, LEASE, None).await?;
+        for (lease, held) in self.held().iter_mut().filter(|(lease, _)| leases.contains(lease)) {
+            if renewed.lost.contains(lease) {
+                held.lost.cancel();
+            } else {
+                held.since = now;
             }
+        }
+        self.stop(|lease| renewed.stop.contains(lease));
+        Ok(())
+    }
+
+    fn stop(&self, asked: impl Fn(&(JobId, Epoch)) -> bool) {
+        for (_, held) in self.held().iter().filter(|(lease, _)| asked(lease)) {
+            held.cancel.cancel();
         }
     }
 
-    fn cancel(&self, jobs: &[JobId]) {
-        let held = self.held();
-        for job_id in jobs {
-            if let Some(held) = held.get(job_id) {
-                held.cancel.cancel();
-            }
-        }
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<(JobId, Epoch), Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -19,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::invoke_api::InvokeApi;
 
 const WEBHOOK_DEADLINE: Duration = Duration::from_secs(8);
+/// How long a client may take to send a body.
+const BODY_DEADLINE: Duration = Duration::from_secs(20);
+/// How long requests under way may take after a SIGTERM: longer than a model call is waited for.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(25);
 
 /// What the server answers from.
 #[derive(Clone)]
@@ -47,7 +51,6 @@ impl Server {
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/webhooks/github", post(webhook))
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .with_state(Door { registry, db });
         if let Some(invoke) = &invoke {
             router = router.merge(invoke.router());
@@ -68,7 +71,16 @@ impl Server {
     /// # Errors
     /// When the socket fails.
     pub async fn run(self, shutdown: CancellationToken) -> std::io::Result<()> {
-        axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+        let told = shutdown.clone();
+        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned());
+        let patience = async {
+            told.cancelled().await;
+            tokio::time::sleep(SHUTDOWN_PATIENCE).await;
+        };
+        tokio::select! {
+            served = serving => served?,
+            () = patience => tracing::warn!("requests that did not end in {} s are cut off", SHUTDOWN_PATIENCE.as_secs()),
+        }
         if let Some(invoke) = self.invoke {
             invoke.drained().await;
         }
@@ -96,7 +108,12 @@ async fn nothing_here(request: Request) -> Response {
 }
 
 /// GitHub's door: the raw body goes to `enqueue`, which checks the signature over it.
-async fn webhook(State(door): State<Door>, headers: HeaderMap, uri: axum::http::Uri, body: Bytes) -> Response {
+async fn webhook(State(door): State<Door>, headers: HeaderMap, uri: axum::http::Uri, body: Body) -> Response {
+    let body = match tokio::time::timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) => return refused_body(&error),
+        Err(_) => return answer(StatusCode::REQUEST_TIMEOUT, &json!({ "errorType": "Timeout", "errorMessage": "the body did not arrive in time" })),
+    };
     let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
     let request = HttpRequest {
         method: "POST".to_owned(),
@@ -125,6 +142,15 @@ async fn webhook(State(door): State<Door>, headers: HeaderMap, uri: axum::http::
             answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "errorType": "Internal", "errorMessage": "see the log" }))
         }
     }
+}
+
+fn refused_body(error: &axum::Error) -> Response {
+    let too_large = std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+    let (status, message) = match too_large {
+        true => (StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {MAX_BODY_BYTES} bytes, the most that GitHub sends")),
+        false => (StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")),
+    };
+    answer(status, &json!({ "errorType": "Invalid", "errorMessage": message }))
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response {

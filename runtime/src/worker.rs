@@ -16,7 +16,7 @@ use store::{Db, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::leases::Leases;
+use crate::leases::{Lease, Leases};
 
 /// How long an idle worker waits before it looks again.
 const POLL: Duration = Duration::from_secs(1);
@@ -24,6 +24,8 @@ const POLL: Duration = Duration::from_secs(1);
 const STEP_DEADLINE: Duration = Duration::from_secs(30 * 60);
 const FINALIZE_DEADLINE: Duration = Duration::from_secs(5 * 60);
 const CLAIM_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the database may take to hear what became of a job.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Works on jobs. Clones share the leases.
 #[derive(Clone)]
@@ -35,7 +37,11 @@ pub struct Worker {
     leases: Leases,
     modes: Vec<Mode>,
     slots: u16,
+    patience: Duration,
 }
+
+/// How long a job of a service waits for a provider, a forge or a key that is away.
+pub const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// What a job's worker did with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,15 +53,18 @@ enum Driven {
     /// It was given back, for the reason named.
     Released(&'static str),
     /// The attempt failed; the queue decides when the next follows.
-    Failed { cause: String, not_before: Option<Duration> },
+    Failed { cause: String },
+    /// Something around the job is away for now.
+    Waits { cause: String, after: Duration },
 }
 
 impl Worker {
-    /// A worker for `modes` with `slots` jobs at the same time.
+    /// A worker for `modes` with `slots` jobs at the same time, each of which waits up to `patience` for what
+    /// is away.
     ///
     /// # Errors
     /// What a handler needs and does not find.
-    pub async fn new(services: &Services, modes: Vec<Mode>, slots: u16) -> Result<Self> {
+    pub async fn new(services: &Services, modes: Vec<Mode>, slots: u16, patience: Duration) -> Result<Self> {
         let db = services.db().await?;
         Ok(Self {
             claim: Claim::configure(services).await?,
@@ -65,6 +74,7 @@ impl Worker {
             db,
             modes,
             slots,
+            patience,
         })
     }
 
@@ -81,15 +91,15 @@ impl Worker {
         });
         let mut jobs = JoinSet::new();
         while !shutdown.is_cancelled() {
-            let claimed = self.claim_some(self.slots.saturating_sub(jobs.len() as u16), &shutdown, &mut jobs).await;
-            if claimed == 0 && jobs.is_empty() && until_idle {
+            let idle = self.claim_some(self.slots.saturating_sub(jobs.len() as u16), &shutdown, &mut jobs).await;
+            if idle && jobs.is_empty() && until_idle {
                 break;
             }
             let pause = POLL.mul_f64(rand::rng().random_range(0.75..1.25));
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 Some(ended) = jobs.join_next() => log_panic(ended),
-                () = tokio::time::sleep(pause), if claimed == 0 || jobs.len() >= usize::from(self.slots) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         while let Some(ended) = jobs.join_next().await {
@@ -99,9 +109,9 @@ impl Worker {
         log_panic(leases.await);
     }
 
-    /// Claims as many jobs as there are free slots, and starts them.
-    async fn claim_some(&self, mut free: u16, shutdown: &CancellationToken, jobs: &mut JoinSet<()>) -> usize {
-        let mut started = 0;
+    /// Claims as many jobs as there are free slots, and starts them. `true` = nothing was ready.
+    async fn claim_some(&self, mut free: u16, shutdown: &CancellationToken, jobs: &mut JoinSet<()>) -> bool {
+        let mut idle = true;
         for mode in &self.modes {
             if free == 0 {
                 break;
@@ -112,15 +122,18 @@ impl Worker {
                 Ok(claimed) => {
                     for job in claimed {
                         free -= 1;
-                        started += 1;
+                        idle = false;
                         let (worker, shutdown) = (self.clone(), shutdown.clone());
                         jobs.spawn(async move { worker.work(job, since, &shutdown).await });
                     }
                 }
-                Err(error) => tracing::warn!("cannot claim: {error:#}"),
+                Err(error) => {
+                    idle = false;
+                    tracing::warn!("cannot claim: {error:#}");
+                }
             }
         }
-        started
+        idle
     }
 
     /// Takes one claimed job as far as it goes.
@@ -128,31 +141,39 @@ impl Worker {
         let (job_id, epoch) = (job.job_id, job.epoch);
         tracing::info!(job.id = %job_id, epoch = epoch.0, attempt = job.attempt, "claimed job {job_id}");
         let lease = self.leases.keep(job_id, epoch, since, shutdown);
-        let driven = self.drive(job_id, epoch, &lease.cancel, shutdown).await;
-        let settled = match &driven {
-            Driven::Finalized | Driven::Lost => Ok(()),
-            Driven::Released(reason) => queue::release(&self.db, job_id, epoch, reason).await,
-            Driven::Failed { cause, not_before } => queue::fail_attempt(&self.db, job_id, epoch, cause, *not_before).await.map(|_| ()),
-        };
+        let driven = self.drive(job_id, epoch, &lease, shutdown).await;
+        let settled = tokio::time::timeout(SETTLE_DEADLINE, self.settle(job_id, epoch, &driven)).await;
         drop(lease);
         self.step.forget(job_id, epoch).await;
         match (settled, driven) {
-            (Ok(()), Driven::Finalized) => tracing::info!(job.id = %job_id, "finalized job {job_id}"),
-            (Ok(()), Driven::Lost) | (Err(StoreError::LeaseLost { .. }), _) => {
-                tracing::warn!(job.id = %job_id, epoch = epoch.0, "lost the lease of job {job_id}; somebody else has it");
+            (Ok(Ok(())), Driven::Finalized) => tracing::info!(job.id = %job_id, "finalized job {job_id}"),
+            (Ok(Ok(())), Driven::Lost) | (Ok(Err(StoreError::LeaseLost { .. })), _) => {
+                tracing::warn!(job.id = %job_id, epoch = epoch.0, "lost the lease of job {job_id}");
             }
-            (Ok(()), Driven::Released(reason)) => tracing::info!(job.id = %job_id, "gave job {job_id} back: {reason}"),
-            (Ok(()), Driven::Failed { cause, .. }) => tracing::warn!(job.id = %job_id, "an attempt at job {job_id} failed: {cause}"),
-            (Err(error), _) => tracing::warn!(job.id = %job_id, "cannot give job {job_id} back, its lease will run out: {error}"),
+            (Ok(Ok(())), Driven::Released(reason)) => tracing::info!(job.id = %job_id, "gave job {job_id} back: {reason}"),
+            (Ok(Ok(())), Driven::Failed { cause }) => tracing::warn!(job.id = %job_id, "an attempt at job {job_id} failed: {cause}"),
+            (Ok(Ok(())), Driven::Waits { cause, .. }) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {cause}"),
+            (Ok(Err(error)), _) => tracing::warn!(job.id = %job_id, "cannot give job {job_id} back, its lease will run out: {error}"),
+            (Err(_), _) => tracing::warn!(job.id = %job_id, "cannot give job {job_id} back in time, its lease will run out"),
         }
     }
 
-    async fn drive(&self, job_id: JobId, epoch: Epoch, cancel: &CancellationToken, shutdown: &CancellationToken) -> Driven {
+    /// Says in the queue what became of a job that did not end.
+    async fn settle(&self, job_id: JobId, epoch: Epoch, driven: &Driven) -> Result<(), StoreError> {
+        match driven {
+            Driven::Finalized | Driven::Lost => Ok(()),
+            Driven::Released(reason) => queue::release(&self.db, job_id, epoch, reason).await,
+            Driven::Failed { cause } => queue::fail_attempt(&self.db, job_id, epoch, cause).await.map(drop),
+            Driven::Waits { cause, after } => queue::wait_out(&self.db, job_id, epoch, cause, *after, self.patience).await,
+        }
+    }
+
+    async fn drive(&self, job_id: JobId, epoch: Epoch, lease: &Lease, shutdown: &CancellationToken) -> Driven {
         let outcome = loop {
             if shutdown.is_cancelled() {
                 return Driven::Released("the worker shuts down");
             }
-            let ctx = Ctx::with_timeout(STEP_DEADLINE).cancelled_by(cancel.clone());
+            let ctx = Ctx::with_timeout(STEP_DEADLINE).cancelled_by(lease.cancel.clone());
             match call(&self.step, ctx, StepRequest { job_id, epoch }).await {
                 Ok(StepResponse::Continue { .. }) => {}
                 Ok(StepResponse::Done { outcome }) => break outcome,
@@ -163,48 +184,27 @@ impl Worker {
                     };
                 }
                 Err(HandlerError::Invalid(cause)) => break Outcome::Failed { cause },
-                Err(error) => match self.after(error, job_id, cancel, shutdown).await {
-                    Next::End(driven) => return driven,
-                    Next::Stop => break Outcome::Stopped,
-                },
+                Err(error) if lease.is_stopped() && !matches!(error, HandlerError::LeaseLost(_)) => break Outcome::Stopped,
+                Err(error) => return after(error, lease, shutdown),
             }
         };
-        let ctx = Ctx::with_timeout(FINALIZE_DEADLINE).cancelled_by(shutdown.clone());
+        let ctx = Ctx::with_timeout(FINALIZE_DEADLINE).cancelled_by(lease.lost.clone());
         match call(&self.finalize, ctx, FinalizeRequest { job_id, epoch, outcome }).await {
             Ok(_) => Driven::Finalized,
-            Err(error) => match self.after(error, job_id, shutdown, shutdown).await {
-                Next::End(driven) => driven,
-                Next::Stop => Driven::Failed { cause: "it could not be finalized".to_owned(), not_before: None },
-            },
+            Err(error) => after(error, lease, shutdown),
         }
-    }
-
-    /// What follows an error of a handler.
-    async fn after(&self, error: HandlerError, job_id: JobId, cancel: &CancellationToken, shutdown: &CancellationToken) -> Next {
-        if let HandlerError::LeaseLost(_) = error {
-            return Next::End(Driven::Lost);
-        }
-        if shutdown.is_cancelled() {
-            return Next::End(Driven::Released("the worker shuts down"));
-        }
-        if cancel.is_cancelled() {
-            // Cancelled, and not by a shutdown: somebody asked to stop, or the lease ran out by our clock.
-            return match queue::stop_requested(&self.db, &[job_id]).await {
-                Ok(jobs) if jobs.contains(&job_id) => Next::Stop,
-                _ => Next::End(Driven::Lost),
-            };
-        }
-        let not_before = match &error {
-            HandlerError::RetryAfter { after, .. } => Some(*after),
-            _ => None,
-        };
-        Next::End(Driven::Failed { cause: format!("{error:#}"), not_before })
     }
 }
 
-enum Next {
-    End(Driven),
-    Stop,
+/// What an error of a handler means for the job.
+fn after(error: HandlerError, lease: &Lease, shutdown: &CancellationToken) -> Driven {
+    match error {
+        HandlerError::LeaseLost(_) => Driven::Lost,
+        _ if shutdown.is_cancelled() => Driven::Released("the worker shuts down"),
+        _ if lease.lost.is_cancelled() => Driven::Lost,
+        HandlerError::RetryAfter { after, message } => Driven::Waits { cause: message, after },
+        error => Driven::Failed { cause: format!("{error:#}") },
+    }
 }
 
 fn log_panic<T>(ended: Result<T, tokio::task::JoinError>) {

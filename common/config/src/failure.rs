@@ -9,8 +9,15 @@ use github::ForgeError;
 use llm::LlmError;
 use store::StoreError;
 
-/// When to try again after the database or the forge was away.
+/// When to try again after the database, the forge or a provider was away.
 const PAUSE: Duration = Duration::from_secs(2);
+/// When to try again after something failed that a person has to set right: a key, a permission, a program.
+const REPAIR: Duration = Duration::from_secs(30);
+
+/// Something about this worker, not about the job, is wrong: a job waits until somebody has set it right.
+pub fn of_worker(error: &dyn std::fmt::Display) -> HandlerError {
+    HandlerError::RetryAfter { after: REPAIR, message: error.to_string() }
+}
 
 /// An error of the store.
 pub fn of_store(error: StoreError) -> HandlerError {
@@ -18,7 +25,11 @@ pub fn of_store(error: StoreError) -> HandlerError {
         StoreError::LeaseLost { .. } => HandlerError::LeaseLost(error.to_string()),
         StoreError::NoJob(_) | StoreError::Refused(_) => HandlerError::Invalid(error.to_string()),
         StoreError::Unavailable(_) => HandlerError::RetryAfter { after: PAUSE, message: error.to_string() },
-        StoreError::Corrupt { .. } | StoreError::Database(_) | StoreError::Migrate(_) => HandlerError::Internal(error.into()),
+        StoreError::Corrupt { .. }
+        | StoreError::Url(_)
+        | StoreError::Duplicate
+        | StoreError::Database(_)
+        | StoreError::Migrate(_) => HandlerError::Internal(error.into()),
     }
 }
 
@@ -27,16 +38,18 @@ pub fn of_forge(error: ForgeError) -> HandlerError {
     match error {
         ForgeError::RetryAfter { after } => HandlerError::RetryAfter { after, message: error.to_string() },
         ForgeError::Unavailable(error) => HandlerError::RetryAfter { after: PAUSE, message: format!("{error:#}") },
-        ForgeError::NotFound(_) | ForgeError::Denied(_) | ForgeError::Invalid(_) => HandlerError::Invalid(error.to_string()),
+        ForgeError::Denied(_) => of_worker(&error),
+        ForgeError::NotFound(_) | ForgeError::Invalid(_) => HandlerError::Invalid(error.to_string()),
     }
 }
 
 /// An error of a model's provider.
 pub fn of_llm(error: LlmError) -> HandlerError {
-    if error.is_transient() || matches!(error, LlmError::Malformed { .. } | LlmError::Cancelled { .. }) {
-        HandlerError::RetryAfter { after: error.retry_after().unwrap_or(PAUSE), message: error.to_string() }
-    } else {
-        HandlerError::Invalid(error.to_string())
+    match error {
+        LlmError::Auth { .. } | LlmError::Setup(_) => of_worker(&error),
+        LlmError::BadRequest { .. } => HandlerError::Invalid(error.to_string()),
+        LlmError::Malformed { .. } => HandlerError::Internal(error.into()),
+        _ => HandlerError::RetryAfter { after: error.retry_after().unwrap_or(PAUSE), message: error.to_string() },
     }
 }
 
@@ -47,13 +60,12 @@ pub fn of_git(error: GitError) -> HandlerError {
             HandlerError::RetryAfter { after: PAUSE, message: error.to_string() }
         }
         GitError::Failed { .. } => HandlerError::Internal(error.into()),
+        GitError::Denied { .. } | GitError::Missing(_) => of_worker(&error),
         GitError::NotFound { .. }
         | GitError::Empty { .. }
-        | GitError::Denied { .. }
         | GitError::Conflict { .. }
         | GitError::Rejected { .. }
         | GitError::Invalid { .. }
-        | GitError::TooLarge { .. }
-        | GitError::Missing(_) => HandlerError::Invalid(error.to_string()),
+        | GitError::TooLarge { .. } => HandlerError::Invalid(error.to_string()),
     }
 }

@@ -1,11 +1,13 @@
 //! What handlers are built from, each piece made once and only when somebody needs it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use dispatch::Handler;
-use domain::OwnerId;
+use domain::{OwnerId, Secret};
 use git::{Git, GitOptions};
 use github::{Forge, LocalForge, Unregistered, WebhookSecrets};
 use llm::{Anthropic, Http, HttpOptions, LlmError, Models, Providers, Scripted};
@@ -110,7 +112,7 @@ impl Services {
         if let Some(key) = &self.settings.anthropic_api_key {
             let anthropic = Anthropic::new(self.http()?, key.clone());
             providers = providers.with(match &self.settings.anthropic_base_url {
-                Some(base) => anthropic.with_base_url(base),
+                Some(base) => anthropic.with_base_url(base.expose()),
                 None => anthropic,
             });
         }
@@ -118,7 +120,7 @@ impl Services {
     }
 
     fn http(&self) -> Result<Http, LlmError> {
-        Http::new(HttpOptions { proxy: self.settings.proxy.clone(), ..HttpOptions::default() })
+        Http::new(HttpOptions { proxy: self.settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()), ..HttpOptions::default() })
     }
 
     /// Git, with the trusted configuration.
@@ -128,8 +130,11 @@ impl Services {
         Git::new(GitOptions { network_environment, ..options })
     }
 
-    /// Where jobs are checked out.
-    pub fn checkouts(&self) -> std::path::PathBuf {
-        self.settings.state_dir.join("checkouts")
+    /// Where jobs are checked out: a folder for each database, since what no lease of this one holds is
+    /// cleared away.
+    pub fn checkouts(&self) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        self.settings.database_url.as_ref().map(Secret::expose).hash(&mut hasher);
+        self.settings.state_dir.join("checkouts").join(format!("{:016x}", hasher.finish()))
     }
 }

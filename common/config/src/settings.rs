@@ -17,8 +17,8 @@ pub struct Settings {
     pub webhook_secrets: Vec<Secret>,
     /// `ANTHROPIC_API_KEY`.
     pub anthropic_api_key: Option<Secret>,
-    /// `ANTHROPIC_BASE_URL`, where it is not the vendor's own.
-    pub anthropic_base_url: Option<String>,
+    /// `ANTHROPIC_BASE_URL`, where it is not the vendor's own. A URL can hold a password; so can a proxy's.
+    pub anthropic_base_url: Option<Secret>,
     /// `CODETEAM_SCRIPT`: a file of replies for the `scripted` model.
     pub script: Option<PathBuf>,
     /// `MODE`: which jobs this worker takes; both unless set.
@@ -43,7 +43,10 @@ pub struct Settings {
     /// `CODETEAM_INVOKE_ACCESS_KEY` and `CODETEAM_INVOKE_SECRET_KEY`: who may use the Invoke API.
     pub invoke_key: Option<(String, Secret)>,
     /// `HTTPS_PROXY`: how model providers are reached.
-    pub proxy: Option<String>,
+    pub proxy: Option<Secret>,
+    /// `CODETEAM_LOCAL_REMOTES=1`: jobs may name repositories on this machine, and URLs with a password. Set
+    /// by the commands that serve one person on their own machine.
+    pub local_remotes: bool,
     /// `PATH`: where tools are looked for.
     pub path: String,
     /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
@@ -120,7 +123,7 @@ impl Settings {
             database_connections: positive(text, "DATABASE_CONNECTIONS", "a whole number greater than 0")?.unwrap_or(8),
             webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
             anthropic_api_key: secret("ANTHROPIC_API_KEY"),
-            anthropic_base_url: text("ANTHROPIC_BASE_URL"),
+            anthropic_base_url: secret("ANTHROPIC_BASE_URL"),
             script: text("CODETEAM_SCRIPT").map(PathBuf::from),
             mode: parsed(text, "MODE", "mechanic or genius")?,
             model: text("MODEL"),
@@ -132,7 +135,8 @@ impl Settings {
             cache_dir: directory("CODETEAM_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "/var/cache"),
             postgres_bin: text("CODETEAM_POSTGRES_BIN").map(PathBuf::from),
             invoke_key: text("CODETEAM_INVOKE_ACCESS_KEY").zip(secret("CODETEAM_INVOKE_SECRET_KEY")),
-            proxy: text("HTTPS_PROXY"),
+            proxy: secret("HTTPS_PROXY"),
+            local_remotes: parsed::<u8>(text, "CODETEAM_LOCAL_REMOTES", "1 or 0")? == Some(1),
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             environment: Environment::default(),
         })

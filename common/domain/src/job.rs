@@ -16,7 +16,9 @@ pub enum Mode {
 }
 
 /// What a job produces.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Kind {
@@ -114,8 +116,8 @@ pub struct NewJob {
     /// Smaller runs first.
     #[serde(default)]
     pub priority: i16,
-    /// What started it.
-    #[serde(default = "by_api")]
+    /// What started it: set by the door through which it came, never read from a caller's JSON.
+    #[serde(skip_deserializing, default = "by_api")]
     pub trigger: Trigger,
     /// Two requests with one key are one job.
     #[serde(default, skip_serializing_if = "Option::is_none")]

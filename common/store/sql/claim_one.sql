@@ -13,10 +13,10 @@ with claimed as (
         where job_id = $2 and state = 'ready' and run_at <= coalesce($4, now())
         for update skip locked
     ))
-    returning job_id, lane, mode, epoch, attempt, step_no, event_seq
+    returning job_id, lane, mode, epoch, attempt, step_no, event_seq, outcome_pending is not null as finalizing
 ), noted as (
     insert into events (job_id, seq, kind, data)
-    select job_id, event_seq, 'claimed', jsonb_build_object('owner', $1::uuid, 'epoch', epoch, 'attempt', attempt)
+    select job_id, event_seq, 'claimed', jsonb_build_object('owner', $1::uuid, 'epoch', epoch, 'attempt', attempt, 'finalizing', finalizing)
     from claimed
 )
 select job_id, lane, mode as "mode!", epoch, attempt, step_no from claimed

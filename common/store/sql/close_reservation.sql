@@ -1,10 +1,11 @@
--- $1 job, $2 epoch, $3 step_no, $4 model, $5 reservation_seq, $6 reserved cost
+-- $1 job, $2 epoch, $3 step_no, $4 model, $5 reservation_seq, $6 reserved cost, $7 duration_ms
 -- A call that was refused before it could cost anything.
 with fenced as (
     update queue
     set ledger_seq = ledger_seq + 1,
         ledger_head = ledger_hash(ledger_head, job_id, ledger_seq + 1, now(), 'released', $3, $5, $4, 0, 0, 0, 0, 0),
-        cost_microusd = cost_microusd - $6
+        cost_microusd = cost_microusd - $6,
+        active_ms = active_ms + $7
     where job_id = $1 and epoch = $2 and state = 'leased'
     returning job_id, ledger_seq, ledger_head
 ), entered as (

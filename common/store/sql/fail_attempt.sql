@@ -1,8 +1,10 @@
--- $1 job, $2 epoch, $3 cause, $4 most attempts, $5 base of the backoff in seconds, $6 most of it,
--- $7 not before, in seconds (a provider's or forge's retry-after; null = backoff decides)
+-- $1 job, $2 epoch, $3 cause, $4 most attempts, $5 base of the backoff in seconds, $6 most of it
+-- An attempt that failed. After the last one the job is only finalized: with the outcome that is decided
+-- already, or as dead.
 with failed as (
     update queue
     set state = case when waiting_for = 'triage' and attempt < $4 then 'waiting' else 'ready' end,
+        waiting_for = case when attempt < $4 then waiting_for end,
         mode = case when attempt >= $4 then coalesce(mode, 'mechanic') else mode end,
         epoch = epoch + 1,
         owner = null,
@@ -11,8 +13,8 @@ with failed as (
             then coalesce(outcome_pending, jsonb_build_object('outcome', 'dead', 'cause', $3::text))
             else outcome_pending end,
         run_at = now() + make_interval(secs => case
-            when attempt >= $4 and outcome_pending is null then 0
-            else greatest(coalesce($7::float8, 0), random() * least($6, $5 * power(2, least(attempt, 30) - 1))) end),
+            when cancel_requested or attempt >= $4 then 0
+            else random() * least($6, $5 * power(2, least(attempt, 30) - 1)) end),
         event_seq = event_seq + 1
     where job_id = $1 and epoch = $2 and state = 'leased'
     returning job_id, attempt, run_at, event_seq

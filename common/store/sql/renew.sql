@@ -12,4 +12,4 @@ update queue
 set lease_until = coalesce($4, now()) + make_interval(secs => $3)
 from held
 where queue.job_id = held.job_id
-returning queue.job_id, queue.cancel_requested
+returning queue.job_id, queue.epoch, queue.cancel_requested

@@ -5,7 +5,7 @@ with fenced as (
         ledger_head = ledger_hash(ledger_head, job_id, ledger_seq + 1, now(), 'reserved', $3, null, $4, 0, 0, 0, 0, $5),
         cost_microusd = cost_microusd + $5,
         event_seq = event_seq + 1
-    where job_id = $1 and epoch = $2 and state = 'leased'
+    where job_id = $1 and epoch = $2 and state = 'leased' and step_no = $3 - 1
     returning job_id, ledger_seq, ledger_head, event_seq
 ), entered as (
     insert into ledger (job_id, seq, at, kind, step_no, model, cost_microusd, hash)

@@ -3,6 +3,7 @@ with fenced as (
     update queue
     set step_no = $3,
         attempt = 0,
+        retrying_since = null,
         active_ms = active_ms + $7,
         event_seq = event_seq + 1
     where job_id = $1 and epoch = $2 and state = 'leased'

@@ -9,7 +9,8 @@ with expired as (
     for update skip locked
 ), swept as (
     update queue
-    set state = case when waiting_for = 'triage' and outcome_pending is null and attempt < $1 then 'waiting' else 'ready' end,
+    set state = case when waiting_for = 'triage' and attempt < $1 then 'waiting' else 'ready' end,
+        waiting_for = case when attempt < $1 then waiting_for end,
         mode = case when attempt >= $1 then coalesce(mode, 'mechanic') else mode end,
         epoch = epoch + 1,
         owner = null,
@@ -17,7 +18,7 @@ with expired as (
         outcome_pending = case when attempt >= $1 then coalesce(outcome_pending,
             jsonb_build_object('outcome', 'dead', 'cause', format('its worker was lost %s times without progress', attempt)))
             else outcome_pending end,
-        run_at = coalesce($4, now()) + make_interval(secs => case when attempt <= 1 then 0
+        run_at = coalesce($4, now()) + make_interval(secs => case when attempt <= 1 or cancel_requested then 0
             else random() * least($3, $2 * power(2, least(attempt, 30) - 1)) end),
         event_seq = event_seq + 1
     from expired

@@ -24,15 +24,17 @@ impl Db {
     /// # Errors
     /// [`StoreError::Unavailable`] when no session can be had in that time; the URL is never part of the text.
     pub async fn connect(url: &Secret, connections: u32, patience: Duration) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url.expose())?.application_name("codeteam");
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(patience)
-            .connect_with(options)
-            .await
-            .map_err(|error| match StoreError::from(error) {
-                StoreError::Database(error) => StoreError::Unavailable(error),
-                other => other,
+        let options = PgConnectOptions::from_str(url.expose()).map_err(|error| match error {
+            sqlx::Error::Configuration(why) => StoreError::Url(why.to_string()),
+            other => StoreError::Url(other.to_string()),
+        })?;
+        let options = options.application_name("codeteam");
+        let pool =
+            PgPoolOptions::new().max_connections(connections).acquire_timeout(patience).connect_with(options).await.map_err(|error| {
+                match StoreError::from(error) {
+                    StoreError::Database(error) => StoreError::Unavailable(error),
+                    other => other,
+                }
             })?;
         Ok(Self { pool })
     }
@@ -44,6 +46,15 @@ impl Db {
     /// A migration that fails, or a database that a newer release has migrated.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         MIGRATIONS.run(&self.pool).await?;
+        self.create_partitions().await
+    }
+
+    /// Creates the partitions of this and the coming months where they are missing. Long-running processes
+    /// call it now and then.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn create_partitions(&self) -> Result<(), StoreError> {
         sqlx::query!("select create_partitions(2)").execute(&self.pool).await?;
         Ok(())
     }
@@ -53,19 +64,19 @@ impl Db {
     /// # Errors
     /// [`StoreError::Refused`] with what to type when it is not.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let applied: Vec<i64> = match sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
-            .fetch_all(&self.pool)
-            .await
-        {
-            Ok(versions) => versions,
-            // 42P01: no such table.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let applied: Vec<i64> =
+            match sqlx::query_scalar("select version from _sqlx_migrations where success order by version").fetch_all(&self.pool).await {
+                Ok(versions) => versions,
+                // 42P01: no such table.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
         let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
         match (applied.iter().any(|version| !known.contains(version)), known.iter().all(|version| applied.contains(version))) {
             (true, _) => Err(StoreError::Refused("the database was migrated by a newer release: update this program".to_owned())),
-            (false, false) => Err(StoreError::Refused("the database's schema is older than this program: run `codeteam migrate`".to_owned())),
+            (false, false) => {
+                Err(StoreError::Refused("the database's schema is older than this program: run `codeteam migrate`".to_owned()))
+            }
             (false, true) => Ok(()),
         }
     }

@@ -3,7 +3,7 @@
 
 use domain::{Epoch, JobId};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json as object};
 
 use crate::queue::held;
 use crate::{Db, StoreError};
@@ -67,7 +67,7 @@ async fn write(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, state: &s
         <&str>::from(name),
         state,
         detail,
-        json!({ "effect": name, "state": state, "detail": detail }),
+        object!({ "effect": name, "state": state, "detail": detail }),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
@@ -77,7 +77,8 @@ async fn write(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, state: &s
 /// # Errors
 /// Those of the database.
 pub async fn list(db: &Db, job_id: JobId) -> Result<Vec<Effect>, StoreError> {
-    let rows = sqlx::query!("select name, state, detail from effects where job_id = $1 order by name", job_id.0).fetch_all(&db.pool).await?;
+    let rows =
+        sqlx::query!("select name, state, detail from effects where job_id = $1 order by name", job_id.0).fetch_all(&db.pool).await?;
     rows.into_iter()
         .map(|row| {
             Ok(Effect { name: crate::error::parse("effects.name", &row.name)?, confirmed: row.state == "confirmed", detail: row.detail })

@@ -2,10 +2,10 @@
 //! anything.
 
 use domain::{Event, EventKind, JobId, NewJob};
-use serde_json::json;
-use sqlx::types::Json;
+use serde_json::json as object;
 use sqlx::{Postgres, Transaction};
 
+use crate::json::json;
 use crate::{Db, StoreError};
 
 /// How long a key stands for its job.
@@ -133,14 +133,14 @@ async fn insert(tx: &mut Transaction<'_, Postgres>, job_id: JobId, job: &NewJob,
         <&str>::from(job.kind),
         mode,
         job.model,
-        Json(&job.trigger) as _,
-        Json(&job.input) as _,
-        job.caps.map(Json) as _,
+        json(&job.trigger),
+        json(&job.input),
+        job.caps.map(|caps| json(&caps)),
         retry_of.map(|id| id.0),
     )
     .execute(&mut **tx)
     .await?;
-    let event = Event::new(EventKind::Enqueued, json!({ "trigger": job.trigger, "mode": job.mode }));
+    let event = Event::new(EventKind::Enqueued, json(&object!({ "trigger": job.trigger, "mode": job.mode })));
     sqlx::query!(
         "with queued as (
              insert into queue (job_id, lane, mode, priority, state, waiting_for, event_seq)

@@ -21,7 +21,7 @@ pub enum StoreError {
     Refused(String),
     /// The database cannot be reached or gave up: the same call may succeed later.
     #[error("the database is unavailable: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(sqlx::Error),
     /// A row holds what this release does not understand.
     #[error("column {column} holds {value:?}, which this release does not understand; is the database newer than the program?")]
     Corrupt {
@@ -30,9 +30,15 @@ pub enum StoreError {
         /// What it holds.
         value: String,
     },
+    /// What should name a database does not.
+    #[error("the database's URL cannot be understood: {0}; expected postgres://user:password@host/database")]
+    Url(String),
+    /// What is to be written is there already.
+    #[error("it is stored already")]
+    Duplicate,
     /// Anything else the database says: a defect of ours.
     #[error("the database refused a statement: {0}")]
-    Database(#[source] sqlx::Error),
+    Database(sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("the migrations could not be applied: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -40,6 +46,11 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(error) = &error
+            && error.code().as_deref() == Some("23505")
+        {
+            return Self::Duplicate;
+        }
         let unavailable = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
             // Class 08: connection; 57P0x: shutting down; 53: out of resources; 40: serialization, deadlock.

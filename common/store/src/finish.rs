@@ -2,8 +2,8 @@
 
 use domain::{Epoch, JobId, MicroUsd, Outcome, OutcomeName, Spent};
 use serde_json::Value;
-use sqlx::types::Json;
 
+use crate::json::json;
 use crate::{Db, StoreError};
 
 /// Ends a job: outcome, links, totals and the final ledger head go to `jobs`, the queue row goes away (a
@@ -13,7 +13,7 @@ use crate::{Db, StoreError};
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn finish(db: &Db, job_id: JobId, epoch: Epoch, outcome: &Outcome, links: &Value) -> Result<Spent, StoreError> {
     let name: OutcomeName = outcome.name();
-    let row = sqlx::query_file!("sql/finish.sql", job_id.0, epoch.0, <&str>::from(name), Json(outcome) as _, links)
+    let row = sqlx::query_file!("sql/finish.sql", job_id.0, epoch.0, <&str>::from(name), json(outcome), json(links))
         .fetch_optional(&db.pool)
         .await?
         .ok_or(StoreError::LeaseLost { job_id, epoch })?;

@@ -39,15 +39,19 @@ impl LedgerRow {
             reservation_seq: self.reservation_seq,
             model: self.model,
             usage: Usage {
-                uncached_input: self.uncached_input.unsigned_abs(),
-                cache_read: self.cache_read.unsigned_abs(),
-                cache_write: self.cache_write.unsigned_abs(),
-                output: self.output.unsigned_abs(),
+                uncached_input: count("ledger.uncached_input", self.uncached_input)?,
+                cache_read: count("ledger.cache_read", self.cache_read)?,
+                cache_write: count("ledger.cache_write", self.cache_write)?,
+                output: count("ledger.output", self.output)?,
             },
             cost_microusd: MicroUsd(self.cost_microusd),
         };
         Ok((entry, hash))
     }
+}
+
+fn count(column: &'static str, value: i64) -> Result<u64, StoreError> {
+    u64::try_from(value).map_err(|_| StoreError::Corrupt { column, value: value.to_string() })
 }
 
 /// The ledger of one job, in order.
@@ -89,33 +93,33 @@ pub struct LateSettlement<'a> {
 /// Those of the database.
 pub async fn settle_late(db: &Db, job_id: JobId, late: LateSettlement<'_>) -> Result<bool, StoreError> {
     let [uncached_input, cache_read, cache_write, output] = tokens(&late.usage);
-    // A job that is being finished at this very moment shows neither its queue row nor its final row to one
-    // statement's snapshot; the next statement sees it.
-    for _ in 0..3 {
-        let written = sqlx::query_file!(
-            "sql/settle_late.sql",
-            job_id.0,
-            late.step_no,
-            late.model,
-            late.reservation_seq,
-            uncached_input,
-            cache_read,
-            cache_write,
-            output,
-            late.cost_microusd.0,
-        )
-        .fetch_one(&db.pool)
-        .await;
-        match written {
-            Ok(row) if row.settled == 1 => return Ok(true),
-            Ok(row) if row.open == 0 => return Ok(false),
-            Ok(_) => {}
-            // 23505: another late settlement closed it at this moment.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("23505") => return Ok(false),
-            Err(error) => return Err(error.into()),
+    // `finish` holds the queue row until the job has ended. Waiting for it in a statement of its own lets the
+    // next one see where the chain ends now.
+    let mut tx = db.pool.begin().await?;
+    sqlx::query!("select job_id from queue where job_id = $1 for update", job_id.0).fetch_optional(&mut *tx).await?;
+    let written = sqlx::query_file_scalar!(
+        "sql/settle_late.sql",
+        job_id.0,
+        late.step_no,
+        late.model,
+        late.reservation_seq,
+        uncached_input,
+        cache_read,
+        cache_write,
+        output,
+        late.cost_microusd.0,
+    )
+    .fetch_one(&mut *tx)
+    .await;
+    match written {
+        Ok(settled) => {
+            tx.commit().await?;
+            Ok(settled)
         }
+        // 23505: another late settlement closed it at this moment.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("23505") => Ok(false),
+        Err(error) => Err(error.into()),
     }
-    Err(StoreError::Refused(format!("job {job_id} kept moving while reservation {} was being settled", late.reservation_seq)))
 }
 
 /// What a verification found.
@@ -164,15 +168,20 @@ pub async fn verify(db: &Db, job_id: Option<JobId>) -> Result<Verified, StoreErr
         )
         .fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
-            let (entry, hash) = row.entry()?;
-            if chain.as_ref().is_none_or(|chain| chain.job_id != entry.job_id) {
-                if let Some(done) = chain.replace(Chain::new(entry.job_id)) {
-                    tails.insert(done.job_id, done);
+            let (job_id, seq) = (JobId(row.job_id), row.seq);
+            let chain = match &mut chain {
+                Some(chain) if chain.job_id == job_id => chain,
+                other => {
+                    verified.jobs += 1;
+                    if let Some(done) = other.take() {
+                        tails.insert(done.job_id, done);
+                    }
+                    other.insert(Chain::new(job_id))
                 }
-                verified.jobs += 1;
-            }
-            if let Some(chain) = &mut chain {
-                chain.follow(&entry, hash);
+            };
+            match row.entry() {
+                Ok((entry, hash)) => chain.follow(&entry, hash),
+                Err(error) => chain.broken(seq, error.to_string()),
             }
             verified.rows += 1;
         }
@@ -224,6 +233,12 @@ impl Chain {
         self.fault.get_or_insert(Fault { job_id: self.job_id, seq, what });
     }
 
+    /// A row that cannot even be read.
+    fn broken(&mut self, seq: i64, what: String) {
+        self.fail(seq, what);
+        self.seq = seq;
+    }
+
     fn follow(&mut self, entry: &Entry, stored: ChainHash) {
         if entry.seq != self.seq + 1 {
             self.fail(self.seq + 1, format!("row {} is missing", self.seq + 1));
@@ -250,7 +265,7 @@ impl Chain {
     fn end(mut self, seq: i64, head: ChainHash, cost: MicroUsd) -> Option<Fault> {
         let total = self.settled + self.open.values().copied().sum();
         if self.seq != seq {
-            self.fail(self.seq + 1, format!("the ledger ends at row {} and the job says {seq}", self.seq));
+            self.fail(self.seq.min(seq) + 1, format!("the ledger ends at row {} and the job says {seq}", self.seq));
         } else if self.hash != head {
             self.fail(seq, "the last row is not the one that the job was closed with".to_owned());
         } else if total != cost {

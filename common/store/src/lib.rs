@@ -12,8 +12,10 @@ pub mod error;
 pub mod events;
 pub mod finish;
 pub mod jobs;
+mod json;
 pub mod ledger;
 pub mod queue;
+pub mod scratch;
 pub mod steps;
 
 pub use db::Db;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use domain::{Epoch, JobId, Mode, OwnerId};
+use domain::{Epoch, JobId, Mode, Outcome, OwnerId};
 use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::error::parse;
+use crate::json::json;
 use crate::{Db, StoreError};
 
 /// How long a lease runs from the database's clock.
@@ -71,8 +73,7 @@ pub async fn claim(
     lease: Duration,
     now: Option<OffsetDateTime>,
 ) -> Result<Vec<Claimed>, StoreError> {
-    let rows =
-        sqlx::query_file_as!(ClaimedRow, "sql/claim.sql", owner.0, <&str>::from(mode), i64::from(slots), lease.as_secs_f64(), now);
+    let rows = sqlx::query_file_as!(ClaimedRow, "sql/claim.sql", owner.0, <&str>::from(mode), i64::from(slots), lease.as_secs_f64(), now);
     rows.fetch_all(&db.pool).await?.into_iter().map(Claimed::try_from).collect()
 }
 
@@ -115,7 +116,7 @@ pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, mode: Mode, reason: &
         "with passed as (
              update queue
              set state = 'ready', mode = $3, waiting_for = null, owner = null, lease_until = null,
-                 attempt = 0, epoch = epoch + 1, run_at = now(), event_seq = event_seq + 1
+                 attempt = 0, retrying_since = null, epoch = epoch + 1, run_at = now(), event_seq = event_seq + 1
              where job_id = $1 and epoch = $2 and state = 'leased'
              returning job_id, event_seq
          ), decided as (
@@ -136,10 +137,10 @@ pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, mode: Mode, reason: &
 /// What a renewal found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Renewed {
-    /// Jobs that somebody else holds now, or that ended.
-    pub lost: Vec<JobId>,
-    /// Jobs that somebody asked to stop.
-    pub stop: Vec<JobId>,
+    /// Leases of jobs that somebody else holds now, or that ended.
+    pub lost: Vec<(JobId, Epoch)>,
+    /// Leases of jobs that somebody asked to stop.
+    pub stop: Vec<(JobId, Epoch)>,
 }
 
 /// Renews all leases of a process in one statement. It lists the pairs it knows of: a claim whose reply was
@@ -151,9 +152,10 @@ pub async fn renew(db: &Db, leases: &[(JobId, Epoch)], lease: Duration, now: Opt
     let ids: Vec<Uuid> = leases.iter().map(|(id, _)| id.0).collect();
     let epochs: Vec<i64> = leases.iter().map(|(_, epoch)| epoch.0).collect();
     let kept = sqlx::query_file!("sql/renew.sql", &ids, &epochs, lease.as_secs_f64(), now).fetch_all(&db.pool).await?;
+    let of = |lease: &(JobId, Epoch)| kept.iter().find(|row| (JobId(row.job_id), Epoch(row.epoch)) == *lease);
     Ok(Renewed {
-        lost: leases.iter().map(|(id, _)| *id).filter(|id| kept.iter().all(|row| row.job_id != id.0)).collect(),
-        stop: kept.iter().filter(|row| row.cancel_requested).map(|row| JobId(row.job_id)).collect(),
+        lost: leases.iter().copied().filter(|lease| of(lease).is_none()).collect(),
+        stop: leases.iter().copied().filter(|lease| of(lease).is_some_and(|row| row.cancel_requested)).collect(),
     })
 }
 
@@ -193,7 +195,7 @@ pub async fn release(db: &Db, job_id: JobId, epoch: Epoch, reason: &str) -> Resu
     let moved = sqlx::query!(
         "with released as (
              update queue
-             set state = case when waiting_for = 'triage' then 'waiting' else 'ready' end,
+             set state = case when waiting_for = 'triage' and outcome_pending is null then 'waiting' else 'ready' end,
                  epoch = epoch + 1, attempt = greatest(attempt - 1, 0), owner = null, lease_until = null,
                  run_at = now(), event_seq = event_seq + 1
              where job_id = $1 and epoch = $2 and state = 'leased'
@@ -210,29 +212,44 @@ pub async fn release(db: &Db, job_id: JobId, epoch: Epoch, reason: &str) -> Resu
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 
-/// Ends an attempt that failed: another follows after a backoff (not before `not_before`), or, after
-/// [`MAX_ATTEMPTS`], the job is ready to be finalized as dead with `cause`. Returns the attempts so far.
+/// Ends an attempt that failed: another follows after a backoff, or, after [`MAX_ATTEMPTS`], the job is ready
+/// to be finalized as dead with `cause`. Returns the attempts so far.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
-pub async fn fail_attempt(
-    db: &Db,
-    job_id: JobId,
-    epoch: Epoch,
-    cause: &str,
-    not_before: Option<Duration>,
-) -> Result<i32, StoreError> {
-    let attempt = sqlx::query_file_scalar!(
-        "sql/fail_attempt.sql",
+pub async fn fail_attempt(db: &Db, job_id: JobId, epoch: Epoch, cause: &str) -> Result<i32, StoreError> {
+    let attempt =
+        sqlx::query_file_scalar!("sql/fail_attempt.sql", job_id.0, epoch.0, cause, MAX_ATTEMPTS, BACKOFF_SECS, BACKOFF_MOST_SECS,);
+    attempt.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
+}
+
+/// Gives a job back because something around it is away for now: a provider, the forge, a key. No attempt is
+/// used up. It is tried again after `after`, then less and less often; once that has gone on for `patience`
+/// without progress, it is ready to be finalized as dead with `cause`.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn wait_out(db: &Db, job_id: JobId, epoch: Epoch, cause: &str, after: Duration, patience: Duration) -> Result<(), StoreError> {
+    let moved = sqlx::query_file!("sql/wait_out.sql", job_id.0, epoch.0, cause, after.as_secs_f64(), patience.as_secs_f64(), MAX_ATTEMPTS,);
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// Decides how a job ends, before anything of its end is shown outside: whoever finalizes it later does so
+/// with this outcome. Returns the one that holds; an earlier decision stays.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn decide(db: &Db, job_id: JobId, epoch: Epoch, outcome: &Outcome) -> Result<Outcome, StoreError> {
+    let decided = sqlx::query_scalar!(
+        r#"update queue
+           set outcome_pending = coalesce(outcome_pending, $3)
+           where job_id = $1 and epoch = $2 and state = 'leased'
+           returning outcome_pending as "outcome!: Json<Outcome>""#,
         job_id.0,
         epoch.0,
-        cause,
-        MAX_ATTEMPTS,
-        BACKOFF_SECS,
-        BACKOFF_MOST_SECS,
-        not_before.map(|wait| wait.as_secs_f64()),
+        json(outcome),
     );
-    attempt.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
+    decided.fetch_optional(&db.pool).await?.map(|outcome| outcome.0).ok_or(StoreError::LeaseLost { job_id, epoch })
 }
 
 /// Takes back every lease that ran out, whoever held it. Any process may call this, at any time and as
@@ -287,15 +304,6 @@ pub async fn stop(db: &Db, job_id: JobId) -> Result<(), StoreError> {
             None => Err(StoreError::Refused(format!("job {job_id} ended while it was being stopped"))),
         },
     }
-}
-
-/// How many jobs are in each state, by mode (`None` = waiting for triage), for people and metrics.
-///
-/// # Errors
-/// Those of the database.
-pub async fn depth(db: &Db) -> Result<Vec<(Option<String>, String, i64)>, StoreError> {
-    let rows = sqlx::query!(r#"select mode, state, count(*) as "jobs!" from queue group by mode, state order by mode, state"#);
-    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|row| (row.mode, row.state, row.jobs)).collect())
 }
 
 pub(crate) fn held(moved: bool, job_id: JobId, epoch: Epoch) -> Result<(), StoreError> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use domain::ledger::ChainHash;
 use domain::{Epoch, JobId, MicroUsd, Outcome, Spent, Usage};
-use serde_json::{Value, json};
+use serde_json::{Value, json as object};
 use sqlx::types::Json;
 
 use crate::jobs::{self, Job};
+use crate::json::{json, text};
 use crate::queue::held;
 use crate::{Db, StoreError};
 
@@ -146,7 +147,7 @@ pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, base_commit: &str, t
         job_id.0,
         epoch.0,
         base_commit,
-        json!({ "base": base_commit, "duration_ms": took.as_millis() as u64 }),
+        object!({ "base": base_commit, "duration_ms": took.as_millis() as u64 }),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
@@ -169,18 +170,10 @@ pub struct Reserve<'a> {
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, call: Reserve<'_>) -> Result<i64, StoreError> {
-    let data = json!({
+    let data = object!({
         "step_no": call.step_no, "model": call.model, "max_output": call.max_output, "reserved_microusd": call.cost_microusd,
     });
-    let seq = sqlx::query_file_scalar!(
-        "sql/reserve.sql",
-        job_id.0,
-        epoch.0,
-        call.step_no,
-        call.model,
-        call.cost_microusd.0,
-        data,
-    );
+    let seq = sqlx::query_file_scalar!("sql/reserve.sql", job_id.0, epoch.0, call.step_no, call.model, call.cost_microusd.0, data,);
     seq.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
 }
 
@@ -213,11 +206,11 @@ pub struct Answered<'a> {
 /// [`StoreError::LeaseLost`] (then only [`crate::ledger::settle_late`] is left to do), or those of the
 /// database.
 pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered<'_>) -> Result<(), StoreError> {
-    let took_ms = i64::try_from(answer.took.as_millis()).unwrap_or(i64::MAX);
-    let data = json!({
+    let took_ms = millis(answer.took);
+    let data = json(&object!({
         "step_no": answer.step_no, "model": answer.model, "usage": answer.usage, "cost_microusd": answer.cost_microusd,
         "duration_ms": took_ms, "tools": answer.tools,
-    });
+    }));
     let [uncached_input, cache_read, cache_write, output] = tokens(&answer.usage);
     let moved = sqlx::query_file!(
         "sql/store_reply.sql",
@@ -225,8 +218,8 @@ pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered
         epoch.0,
         answer.step_no,
         answer.model,
-        answer.request,
-        answer.reply,
+        text(answer.request),
+        text(answer.reply),
         took_ms,
         answer.reservation.0,
         answer.reservation.1.0,
@@ -240,7 +233,7 @@ pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 
-/// Closes a reservation whose call was refused before it could cost anything.
+/// Closes a reservation whose call was refused before it could cost anything; the time it took counts.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
@@ -251,8 +244,25 @@ pub async fn release_reservation(
     step_no: i32,
     model: &str,
     reservation: (i64, MicroUsd),
+    took: Duration,
 ) -> Result<(), StoreError> {
-    let moved = sqlx::query_file!("sql/close_reservation.sql", job_id.0, epoch.0, step_no, model, reservation.0, reservation.1.0);
+    let (number, reserved, took_ms) = (reservation.0, reservation.1.0, millis(took));
+    let moved = sqlx::query_file!("sql/close_reservation.sql", job_id.0, epoch.0, step_no, model, number, reserved, took_ms);
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// Counts the time of a call that ended without a reply and may have cost something: its reservation stays
+/// open and counts in full.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn spent_time(db: &Db, job_id: JobId, epoch: Epoch, took: Duration) -> Result<(), StoreError> {
+    let moved = sqlx::query!(
+        "update queue set active_ms = active_ms + $3 where job_id = $1 and epoch = $2 and state = 'leased' returning job_id",
+        job_id.0,
+        epoch.0,
+        millis(took),
+    );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 
@@ -265,6 +275,8 @@ pub struct Acted<'a> {
     pub results: &'a Value,
     /// Tree and thin pack of the workspace, where it changed.
     pub checkpoint: Option<(&'a str, &'a [u8])>,
+    /// Paths that a checkpoint does not keep: nested repositories.
+    pub left_out: &'a [String],
     /// How long they took.
     pub took: Duration,
 }
@@ -274,16 +286,17 @@ pub struct Acted<'a> {
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn store_results(db: &Db, job_id: JobId, epoch: Epoch, acted: &Acted<'_>) -> Result<(), StoreError> {
-    let took_ms = i64::try_from(acted.took.as_millis()).unwrap_or(i64::MAX);
-    let data = json!({
+    let took_ms = millis(acted.took);
+    let data = json(&object!({
         "step_no": acted.step_no, "duration_ms": took_ms, "checkpoint": acted.checkpoint.map(|(tree, _)| tree),
-    });
+        "left_out": acted.left_out,
+    }));
     let moved = sqlx::query_file!(
         "sql/store_results.sql",
         job_id.0,
         epoch.0,
         acted.step_no,
-        acted.results,
+        json(acted.results),
         acted.checkpoint.map(|(tree, _)| tree),
         acted.checkpoint.map(|(_, pack)| pack),
         took_ms,
@@ -292,11 +305,16 @@ pub async fn store_results(db: &Db, job_id: JobId, epoch: Epoch, acted: &Acted<'
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 pub(crate) fn tokens(usage: &Usage) -> [i64; 4] {
     [usage.uncached_input, usage.cache_read, usage.cache_write, usage.output].map(|count| i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 pub(crate) fn chain_hash(bytes: &[u8]) -> Result<ChainHash, StoreError> {
-    let hash = <[u8; 32]>::try_from(bytes).map_err(|_| StoreError::Corrupt { column: "ledger.hash", value: format!("{} bytes", bytes.len()) })?;
+    let hash =
+        <[u8; 32]>::try_from(bytes).map_err(|_| StoreError::Corrupt { column: "ledger.hash", value: format!("{} bytes", bytes.len()) })?;
     Ok(ChainHash(hash))
 }

@@ -30,6 +30,8 @@ pub struct Enqueue {
     pub triggers: Triggers,
     /// Which models a job may ask for.
     pub models: Models,
+    /// Whether a job may name a repository on this machine, or a URL with a password.
+    pub local_remotes: bool,
 }
 
 /// What became of a request.
@@ -82,7 +84,7 @@ impl Handler for Enqueue {
 
 impl Enqueue {
     async fn job(&self, job: NewJob) -> Result<JobAccepted, HandlerError> {
-        request::check(&job, &self.models).map_err(HandlerError::Invalid)?;
+        request::check(&job, &self.models, self.local_remotes).map_err(HandlerError::Invalid)?;
         let key = job.idempotency_key.as_ref().map(|key| format!("api:{}:{key}", job.repository));
         Ok(table::enqueue(&self.db, &job, key.as_deref(), None, None).await.map_err(failure::of_store)?.into())
     }
@@ -101,7 +103,8 @@ impl Enqueue {
         let delivery = Delivery { delivery_id: header(DELIVERY_HEADER)?, event: header(EVENT_HEADER)?, body: &http.body };
         let enqueued = match webhook::parse(delivery.event, delivery.delivery_id, delivery.body) {
             Ok(webhook) => match interpret(&webhook, &self.triggers) {
-                Reaction::Job { job, natural_key } => {
+                Reaction::Job { mut job, natural_key } => {
+                    request::shorten_title(&mut job.input);
                     let key = format!("github:{natural_key}");
                     table::enqueue(&self.db, &job, Some(&key), Some(delivery), None).await
                 }
@@ -124,6 +127,7 @@ impl Configured for Enqueue {
             secrets: services.webhook_secrets()?,
             triggers: Triggers::default(),
             models: services.models(),
+            local_remotes: services.settings.local_remotes,
         })
     }
 }

@@ -1,7 +1,10 @@
 //! What `enqueue` is asked: a job in plain JSON, or an HTTP request from GitHub.
 
+use std::net::IpAddr;
+
 use dispatch::{HandlerError, HttpRequest};
-use domain::NewJob;
+use domain::{JobInput, NewJob};
+use git::{GitError, Remote};
 use github::RepositoryName;
 use llm::Models;
 use serde::{Deserialize, Deserializer};
@@ -31,18 +34,18 @@ impl<'de> Deserialize<'de> for EnqueueRequest {
 }
 
 impl EnqueueRequest {
-    /// GitHub's webhooks come to a path that ends in `/webhooks/github`; anything else is a job.
+    /// Over HTTP only GitHub's webhooks come in, signed. A plain job comes by direct invocation, which is
+    /// guarded by its own door.
     pub(crate) fn from_http(request: HttpRequest) -> Result<Self, HandlerError> {
         if request.path.trim_end_matches('/').ends_with("/webhooks/github") {
             return Ok(Self::Webhook(request));
         }
-        let job = serde_json::from_slice(&request.body).map_err(|error| HandlerError::Invalid(format!("the body is not a job: {error}")))?;
-        Ok(Self::Job(Box::new(job)))
+        Err(HandlerError::Denied(format!("nothing but /webhooks/github is open here, not {}", request.path)))
     }
 }
 
 /// What a job must fulfil before it is written.
-pub(crate) fn check(job: &NewJob, models: &Models) -> Result<(), String> {
+pub(crate) fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), String> {
     RepositoryName::parse(&job.repository).map_err(|error| error.to_string())?;
     let title = &job.input.title;
     if title.trim().is_empty() {
@@ -54,8 +57,47 @@ pub(crate) fn check(job: &NewJob, models: &Models) -> Result<(), String> {
     if job.input.body.len() > MOST_BODY_BYTES {
         return Err(format!("input.body has {} bytes: at most {MOST_BODY_BYTES}", job.input.body.len()));
     }
+    if let Some(remote) = &job.remote {
+        let parsed: Remote = remote.parse().map_err(|error: GitError| error.to_string())?;
+        if !local_remotes {
+            check_remote(remote, &parsed)?;
+        }
+    }
     if let Some(model) = &job.model {
         models.lookup(model).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+/// A server's workers reach what its callers do not: its own files and network, and what is stored is read by
+/// others.
+fn check_remote(text: &str, remote: &Remote) -> Result<(), String> {
+    if remote.is_local() {
+        return Err(format!("remote {remote} is a path on the server: name a URL (CODETEAM_LOCAL_REMOTES=1 allows paths)"));
+    }
+    if text != remote.to_string() {
+        return Err(format!("remote {remote} carries a user or password: they would be stored"));
+    }
+    let host = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((address, _)) => address,
+        None => host.split(['/', ':']).next().unwrap_or_default(),
+    };
+    let inside = match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local() || address.is_unspecified(),
+        Ok(IpAddr::V6(address)) => {
+            address.is_loopback() || address.is_unspecified() || address.is_unicast_link_local() || address.is_unique_local()
+        }
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    };
+    if inside { Err(format!("remote {remote} is in the server's own network (CODETEAM_LOCAL_REMOTES=1 allows it)")) } else { Ok(()) }
+}
+
+/// A title from GitHub is what a person typed: what is too long for one line moves into the body.
+pub(crate) fn shorten_title(input: &mut JobInput) {
+    let Some((end, _)) = input.title.char_indices().nth(MOST_TITLE_CHARS - 1) else { return };
+    let rest = input.title.split_off(end);
+    input.title.push('…');
+    input.body = format!("…{rest}\n\n{}", input.body);
 }

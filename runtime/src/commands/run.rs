@@ -2,57 +2,76 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use config::{Services, Settings};
-use domain::{Caps, JobInput, Kind, NewJob, Trigger};
-use git::GitError;
+use config::{Configured, Services, Settings};
+use dispatch::{Ctx, HandlerError, call};
+use domain::{Caps, JobId, JobInput, Kind, NewJob, Trigger};
+use enqueue::{Enqueue, EnqueueRequest, JobAccepted};
+use git::{GitError, Remote};
 use github::{LocalForge, Unregistered};
 use serde_json::json;
-use store::enqueue::{Enqueued, enqueue};
+use store::jobs::Finished;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::ended;
 use super::local::{Database, unless_interrupted, work_on};
 use crate::cli::Run;
 use crate::exit::{Failure, Outcome};
-use crate::{screen, shutdown};
+use crate::screen::{self, progress};
+use crate::shutdown;
 
-/// Does one task in a repository: its own database if none is given, its own worker, a new branch.
+/// Does one task in a repository: a database of its own, a worker of its own, a new branch.
 pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcome {
     let interrupt = shutdown::on_signal()?;
     let remote = remote(&args.repository)?;
+    let shown = remote.to_string();
     if let Some(script) = &args.script {
         settings.script = Some(script.clone());
         settings.model = None;
     }
+    settings.local_remotes = true;
     let job = new_job(&args, &remote, &settings);
     let forge = LocalForge::new(settings.state_dir.join("forge"), Unregistered::Record);
     let work_dir = tempfile::Builder::new().prefix("codeteam-run-").tempdir()?;
     settings.state_dir = work_dir.path().to_owned();
-    check(&Services::new(settings.clone()), &job, &remote).await?;
-    let database = unless_interrupted(&interrupt, Database::open(&settings, None, false)).await?;
+    let prepare = async {
+        check(&Services::new(settings.clone()), &job, &remote).await?;
+        Database::fresh(&settings, false).await
+    };
+    let database = unless_interrupted(&interrupt, prepare).await?;
     settings.database_url = Some(database.url.clone());
     let services = Services::new(settings).with_forge(Arc::new(forge));
-    let db = services.db().await?;
-    let job_id = match enqueue(&db, &job, None, None, None).await? {
-        Enqueued::New(job_id) | Enqueued::Known(job_id) => job_id,
-        Enqueued::Ignored(reason) => return Err(Failure::Usage(reason)),
-    };
-    screen::progress(&format!("job {} on {remote}", job_id.short()));
+    let job_id = enqueue(&services, job).await?;
+    progress(&format!("job {} on {shown}", job_id.short()));
     if args.script.is_some() {
-        screen::progress("  scripted: the replies come from a file, no model is called, tokens and cost are nominal");
+        progress("  scripted: the replies come from a file, no model is called, tokens and cost are nominal");
     }
-    let finished = work_on(&services, job_id, args.mode, false, &interrupt).await?;
-    db.close().await;
+    let finished = work_on(&services, job_id, args.mode, false, &interrupt).await;
+    services.db().await?.close().await;
     drop(services);
     database.close().await?;
-    let report = json!({ "job_id": job_id, "repository": remote, "result": finished });
-    screen::data(json, &report, || summary(&finished, &remote))?;
+    let finished = finished?;
+    let report = json!({ "job_id": job_id, "repository": shown, "result": finished });
+    screen::data(json, &report, || summary(&finished, &shown))?;
     ended(&finished)
 }
 
-fn summary(finished: &store::jobs::Finished, remote: &str) -> String {
+async fn enqueue(services: &Services, job: NewJob) -> Result<JobId, Failure> {
+    let enqueue = Enqueue::configure(services).await?;
+    match call(&enqueue, Ctx::with_timeout(Duration::from_secs(10)), EnqueueRequest::Job(Box::new(job))).await {
+        Ok(JobAccepted::New { job_id } | JobAccepted::Known { job_id }) => Ok(job_id),
+        Ok(JobAccepted::Ignored { reason }) => Err(Failure::Usage(reason)),
+        Err(HandlerError::Invalid(message)) => Err(Failure::Usage(message)),
+        Err(error) => Err(Failure::Environment(error.into())),
+    }
+}
+
+fn summary(finished: &Finished, remote: &str) -> String {
     let mut lines = vec![finished.outcome.sentence()];
+    if let domain::Outcome::Succeeded { finish } = &finished.outcome {
+        lines.extend([String::new(), finish.summary.clone(), String::new()]);
+    }
     match finished.links["branch"].as_str() {
         Some(branch) => {
             lines.push(format!("branch {branch} in {remote}"));
@@ -69,16 +88,18 @@ fn summary(finished: &store::jobs::Finished, remote: &str) -> String {
     lines.join("\n")
 }
 
-/// A local path becomes absolute and must be a repository; a URL is left to git.
-fn remote(text: &str) -> Result<String, Failure> {
-    if text.contains("://") || text.contains('@') && text.contains(':') {
-        return Ok(text.to_owned());
+/// A local path must be a repository; a URL is left to git. What is shown of it has no password.
+fn remote(text: &str) -> Result<Remote, Failure> {
+    let remote: Remote = text.parse().map_err(of_git)?;
+    if remote.is_local() {
+        let path = Path::new(text.strip_prefix("file://").unwrap_or(text));
+        let path = path.canonicalize().map_err(|error| Failure::Usage(format!("cannot find the repository {text}: {error}")))?;
+        if !path.join(".git").exists() && !path.join("HEAD").exists() {
+            return Err(Failure::Usage(format!("{} is not a git repository: run `git init` there and commit something", path.display())));
+        }
+        return path.try_into().map_err(of_git);
     }
-    let path = Path::new(text).canonicalize().map_err(|error| Failure::Usage(format!("cannot find the repository {text}: {error}")))?;
-    if !path.join(".git").exists() && !path.join("HEAD").exists() {
-        return Err(Failure::Usage(format!("{} is not a git repository: run `git init` there and commit something", path.display())));
-    }
-    Ok(path.display().to_string())
+    Ok(remote)
 }
 
 /// `owner/name` for a repository that no forge knows: the end of its path or URL.
@@ -90,13 +111,19 @@ fn name(remote: &str) -> String {
     format!("local/{}", if name.is_empty() { "repository" } else { name })
 }
 
-fn new_job(args: &Run, remote: &str, settings: &Settings) -> NewJob {
+/// What the job clones and pushes: a path as it was found, a URL as it was typed, since it may hold a password
+/// that git needs. The database of this job goes with the command.
+fn given(args: &Run, remote: &Remote) -> String {
+    if remote.is_local() { remote.to_string() } else { args.repository.clone() }
+}
+
+fn new_job(args: &Run, remote: &Remote, settings: &Settings) -> NewJob {
     let (title, body) = args.task.split_once('\n').unwrap_or((&args.task, ""));
     let caps = args.budget.map(|budget| settings.caps(args.mode).lowest(Caps { cost_microusd: budget, ..settings.caps(args.mode) }));
     let model = if args.script.is_some() { Some("scripted".to_owned()) } else { args.model.clone() };
     NewJob {
-        repository: name(remote),
-        remote: Some(remote.to_owned()),
+        repository: name(&remote.to_string()),
+        remote: Some(given(args, remote)),
         input: JobInput { title: title.trim().to_owned(), body: body.trim().to_owned(), base: args.base.clone(), ..JobInput::default() },
         kind: Kind::Change,
         mode: Some(args.mode),
@@ -110,7 +137,7 @@ fn new_job(args: &Run, remote: &str, settings: &Settings) -> NewJob {
 
 /// What can be known to fail is said before anything is started: a model that nobody can call, a repository
 /// that cannot be cloned.
-async fn check(services: &Services, job: &NewJob, remote: &str) -> Result<(), Failure> {
+async fn check(services: &Services, job: &NewJob, remote: &Remote) -> Result<(), Failure> {
     let (models, providers) = (services.models(), services.providers()?);
     let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let mode = job.mode.unwrap_or(domain::Mode::Mechanic);
@@ -119,8 +146,7 @@ async fn check(services: &Services, job: &NewJob, remote: &str) -> Result<(), Fa
         None => models.default_for(mode, &providers).map_err(|error| Failure::Environment(error.into()))?,
     };
     providers.provider_for(model).map_err(|error| Failure::Environment(error.into()))?;
-    let remote = remote.parse().map_err(of_git)?;
-    let mirror = services.git().mirror(&remote, &CancellationToken::new()).await.map_err(of_git)?;
+    let mirror = services.git().mirror(remote, &CancellationToken::new()).await.map_err(of_git)?;
     mirror.resolve(job.input.base.as_deref()).await.map_err(of_git)?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::exit::Outcome;
 use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::state::{UpFile, UpState};
-use crate::worker::Worker;
+use crate::worker::{PATIENCE, Worker};
 use crate::{background, registry, screen, shutdown};
 
 /// Database, server and worker in this process, until told to stop. The data stays in the state directory.
@@ -21,6 +21,7 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     std::fs::create_dir_all(&settings.state_dir)?;
     let database = Database::open(&settings, Some(settings.state_dir.join("postgres")), false).await?;
     settings.database_url = Some(database.url.clone());
+    settings.local_remotes = true;
     let state_dir = settings.state_dir.clone();
     let services = Services::new(settings);
     let registry = registry::all(&services).await?;
@@ -28,7 +29,7 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     let invoke = InvokeApi::new(Arc::new(registry.clone()), Arc::new(SystemClock), Options::default(), shutdown.clone());
     let server = Server::bind(args.listen, registry, db.clone(), Some(invoke)).await?;
     let address = server.address()?;
-    let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots).await?;
+    let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots, PATIENCE).await?;
     let mut tasks = JoinSet::new();
     background::spawn_sweeper(&mut tasks, db, shutdown.clone());
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
@@ -45,10 +46,15 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
         }
         false => None,
     };
+    for mode in [Mode::Mechanic, Mode::Genius] {
+        if let Err(error) = services.models().default_for(mode, &services.providers()?) {
+            screen::progress(&format!("jobs of a {mode} will wait: {error}"));
+        }
+    }
     screen::progress(&format!("AI Code Team is up, on {}.", database.source));
     screen::progress(&format!("  webhooks    http://{address}/webhooks/github"));
     screen::progress(&format!("  Invoke API  http://{address} (open to everybody on this machine)"));
-    screen::progress("  in another terminal: codeteam jobs, codeteam run PATH \"task\"; Ctrl-C stops everything");
+    screen::progress("  in another terminal: codeteam jobs, codeteam watch JOB; Ctrl-C stops everything");
     server.run(shutdown).await?;
     tasks.join_all().await;
     drop(file);

@@ -1,12 +1,13 @@
 //! `codeteam work`.
 
+use anyhow::Context;
 use config::{Services, Settings};
 use domain::Mode;
 use tokio::task::JoinSet;
 
 use crate::cli::Work;
 use crate::exit::Outcome;
-use crate::worker::Worker;
+use crate::worker::{PATIENCE, Worker};
 use crate::{background, shutdown};
 
 /// Works on jobs until told to stop.
@@ -17,7 +18,8 @@ pub(crate) async fn run(args: Work, settings: Settings) -> Outcome {
         None => vec![Mode::Mechanic, Mode::Genius],
     };
     let services = Services::new(settings);
-    let worker = Worker::new(&services, modes.clone(), args.slots).await?;
+    services.git().version().await.context("a worker needs git")?;
+    let worker = Worker::new(&services, modes.clone(), args.slots, PATIENCE).await?;
     let mut tasks = JoinSet::new();
     let end = shutdown.child_token();
     background::spawn_sweeper(&mut tasks, services.db().await?, end.clone());

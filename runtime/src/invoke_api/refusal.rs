@@ -51,6 +51,12 @@ impl Refusal {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, name: "RequestTooLargeException", message }
     }
 
+    /// A door without keys was used by something else than a program on this machine.
+    pub(super) fn browser() -> Self {
+        let message = "this door is open to programs on this machine only: no browser, and a Host that is loopback".to_owned();
+        Self { status: StatusCode::FORBIDDEN, name: "AccessDeniedException", message }
+    }
+
     /// All the calls that a handler may run are running.
     pub(super) fn full(name: &str, limit: usize) -> Self {
         let message = format!("{name} already runs {limit} calls, its limit; try again in a second");

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
     let scripted = args.scripted || settings.anthropic_api_key.is_none();
     let prepare = async {
         progress("1. A database of its own");
-        let database = Database::open(&Settings { database_url: None, ..settings.clone() }, None, args.keep).await?;
+        let database = Database::fresh(&settings, args.keep).await?;
         progress(&format!("  {}", database.source));
         progress("2. A git repository with a bug: examples/tally");
         let example = Example::create(folder.path(), &settings.path).await?;
@@ -69,9 +69,17 @@ pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
         true => "  scripted: the replies come from examples/tally.replies.json; no model is called, tokens and cost are nominal",
         false => "  a real model, with a hard budget of $0.25",
     });
-    let finished = work_on(&services, job_id, Mode::Mechanic, false, &interrupt).await?;
+    let worked = work_on(&services, job_id, Mode::Mechanic, false, &interrupt).await;
     door.close().await?;
     let db = services.db().await?;
+    let finished = match worked {
+        Ok(finished) => finished,
+        Err(failure) => {
+            db.close().await;
+            database.close().await?;
+            return Err(failure);
+        }
+    };
     let report = report(&db, &forge, &example, job_id, &finished, before).await?;
     db.close().await;
     drop(services);
