@@ -81,8 +81,8 @@ impl Worker {
     /// Works until `shutdown`; with `until_idle`, also until nothing is ready and nothing runs. Jobs under
     /// way are given back, at a point from which any worker continues.
     pub async fn run(&self, shutdown: CancellationToken, until_idle: bool) {
-        if let Err(error) = self.step.forget_abandoned().await {
-            tracing::warn!("cannot clear away the checkouts of earlier workers: {error:#}");
+        if let Err(error) = self.clear_away().await {
+            tracing::warn!("cannot clear away what earlier workers left: {error:#}");
         }
         let end_of_leases = CancellationToken::new();
         let leases = tokio::spawn({
@@ -107,6 +107,12 @@ impl Worker {
         }
         end_of_leases.cancel();
         log_panic(leases.await);
+    }
+
+    /// Takes expired leases back and removes the checkouts that no lease holds any more.
+    async fn clear_away(&self) -> Result<()> {
+        queue::sweep(&self.db, None).await?;
+        self.step.forget_abandoned().await
     }
 
     /// Claims as many jobs as there are free slots, and starts them. `true` = nothing was ready.

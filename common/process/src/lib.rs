@@ -17,6 +17,7 @@ mod limits;
 mod run;
 mod service;
 mod spawn;
+mod undertaker;
 
 pub mod postgres;
 

@@ -103,14 +103,15 @@ fn text(bytes: &[u8], omitted_bytes: u64) -> String {
 /// Runs `command` to its end and keeps its output.
 ///
 /// It leads a session and a process group of its own. When it ends, at its timeout, when `cancel` is
-/// cancelled and when this future is dropped, whatever is left of the group is killed. Output beyond
-/// the cap is read and dropped, so it neither blocks the child nor fills our memory.
+/// cancelled, when this future is dropped and when we are killed ourselves, whatever is left of the group
+/// is killed. Output beyond the cap is read and dropped, so it neither blocks the child nor fills our memory.
 ///
 /// # Errors
 /// Only when it could not be run: a failing, killed or overdue command is an [`Exit`].
 pub async fn run(command: Command, cancel: &CancellationToken) -> Result<Output, ProcessError> {
     let started = Instant::now();
     let (mut child, mut group) = spawn(&command, Streams { stdin: Stdio::piped(), stdout: Stdio::piped(), stderr: Stdio::piped() })?;
+    group.watch();
     let lost = |source| ProcessError::Lost { program: command.name(), source };
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut kept_stdout, mut kept_stderr) = (Capture::new(command.output_cap), Capture::new(command.output_cap));

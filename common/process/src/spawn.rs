@@ -6,29 +6,47 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::command::{Command, find};
-use crate::{ProcessError, error};
+use crate::{ProcessError, error, undertaker};
 
 /// The process group of a child, killed when this value is dropped.
 ///
 /// The kernel does not give a group's number to anybody else while a member lives. When the leader has
 /// just been reaped and no other member is left, a signal finds nobody.
 #[derive(Debug)]
-pub(crate) struct Group(Option<Pid>);
+pub(crate) struct Group {
+    id: Option<Pid>,
+    watched: bool,
+}
 
 impl Group {
+    /// Has every member killed also when we are killed and can do nothing about it any more.
+    pub(crate) fn watch(&mut self) {
+        if let Some(group) = self.id {
+            undertaker::watch(group);
+            self.watched = true;
+        }
+    }
+
     /// Kills every member. Nothing is left to kill when they have ended already.
     pub(crate) fn kill(&mut self) {
-        if let Some(group) = self.0.take()
-            && let Err(error) = kill_process_group(group, Signal::KILL)
+        let Some(group) = self.id.take() else { return };
+        if let Err(error) = kill_process_group(group, Signal::KILL)
             && error != rustix::io::Errno::SRCH
         {
             tracing::warn!(process.group = group.as_raw_nonzero().get(), "cannot kill a process group: {error}");
+        }
+        if self.watched {
+            undertaker::forget(group);
         }
     }
 
     /// Lets the members live on.
     pub(crate) fn forget(&mut self) {
-        self.0 = None;
+        if let Some(group) = self.id.take()
+            && self.watched
+        {
+            undertaker::forget(group);
+        }
     }
 }
 
@@ -48,8 +66,8 @@ pub(crate) struct Streams {
 /// Starts `command` as the leader of a session and process group of its own, without a terminal.
 pub(crate) fn spawn(command: &Command, streams: Streams) -> Result<(tokio::process::Child, Group), ProcessError> {
     let child = start(command, streams, true)?;
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    Ok((child, Group(group)))
+    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    Ok((child, Group { id, watched: false }))
 }
 
 /// Starts `command` in our own session and group, with our streams. It is killed when dropped.

@@ -77,7 +77,10 @@ fn given() -> Option<Secret> {
     std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()).map(Secret::new)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a private server is found by PATH and HOME, and fetched with the proxy settings of the person")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a private server is found by PATH and HOME, and fetched with the proxy settings of the person"
+)]
 fn start() -> Secret {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

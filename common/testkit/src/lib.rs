@@ -1,7 +1,11 @@
-//! Test databases and builders. A dev-dependency only; it panics where a program would return errors.
+//! Test databases, a model on loopback, repositories and builders. A dev-dependency only; it panics where a program would return errors.
 
 mod build;
 mod database;
+mod model;
+mod repository;
 
 pub use build::{new_job, usage};
 pub use database::TestDb;
+pub use model::{Answer, Hold, ModelStub};
+pub use repository::{PATH, Repository};
