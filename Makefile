@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help
 help: ## Say what there is
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Watch the team fix a real bug: no key, no account, no server needed (ARGS="--keep")
@@ -26,7 +26,20 @@ invoke: ## Run one handler with a sample event: HANDLER=enqueue EVENT=events/enq
 
 .PHONY: test
 test: tools ## Run every test, on a private PostgreSQL that it brings itself
+	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
+	@$(MAKE) test-postgres
+
+# The suite brings PostgreSQL 18; whatever else Debian's packages have put on the machine has to understand the same SQL.
+OTHER_POSTGRES := $(filter-out /usr/lib/postgresql/18/bin,$(wildcard /usr/lib/postgresql/*/bin))
+HANDLERS := $(notdir $(patsubst %/,%,$(wildcard handlers/*/)))
+
+.PHONY: test-postgres
+test-postgres: ## Run the tests of the store and the handlers on every other PostgreSQL of this machine (part of test)
+	@for bin in $(OTHER_POSTGRES); do \
+		$$bin/postgres --version || exit 1; \
+		DATABASE_URL= CODETEAM_POSTGRES_BIN=$$bin $(CARGO) test --locked --package store $(HANDLERS:%=--package %) || exit 1; \
+	done
 
 .PHONY: check
 check: tools ## Formatting, lints, documentation, template: no warnings
@@ -36,8 +49,10 @@ check: tools ## Formatting, lints, documentation, template: no warnings
 	cfn-lint template.yaml
 
 .PHONY: bench
-bench: tools ## Run the benchmarks: ratios against a peer or a physical limit
-	$(CARGO) bench --package benches --locked
+bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (ARGS="dispatch", "step" or "sizes")
+	@benches/fetch-emulator.sh
+	$(CARGO) build --release --locked --package codeteam --package benches
+	@PATH="$(CURDIR)/.tools:$$PATH" target/release/benches $(ARGS)
 
 .PHONY: sqlx
 sqlx: ## Describe the store's queries again after changing SQL (writes .sqlx/)

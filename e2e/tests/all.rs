@@ -2,4 +2,16 @@
 
 // `cfg(test)` tells clippy that the helpers in there are tests too.
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod invoke;
+#[cfg(test)]
+mod run;
+#[cfg(test)]
 mod walls;

@@ -112,7 +112,12 @@ async fn webhook(State(door): State<Door>, headers: HeaderMap, uri: axum::http::
     let body = match tokio::time::timeout(BODY_DEADLINE, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => body,
         Ok(Err(error)) => return refused_body(&error),
-        Err(_) => return answer(StatusCode::REQUEST_TIMEOUT, &json!({ "errorType": "Timeout", "errorMessage": "the body did not arrive in time" })),
+        Err(_) => {
+            return answer(
+                StatusCode::REQUEST_TIMEOUT,
+                &json!({ "errorType": "Timeout", "errorMessage": "the body did not arrive in time" }),
+            );
+        }
     };
     let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()));
     let request = HttpRequest {

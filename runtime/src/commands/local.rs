@@ -8,8 +8,8 @@ use config::{Services, Settings};
 use domain::{JobId, Mode, Secret};
 use process::{PostgresOptions, PrivatePostgres};
 use store::Db;
-use store::scratch::Scratch;
 use store::jobs::Finished;
+use store::scratch::Scratch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +33,7 @@ pub(crate) struct Database {
 }
 
 enum Home {
-    Private(PrivatePostgres),
+    Private(Box<PrivatePostgres>),
     Scratch(Scratch),
     Given,
 }
@@ -64,7 +64,7 @@ impl Database {
                 let server = PrivatePostgres::start(options, &mut |line| screen::progress(&format!("  {line}")))
                     .await
                     .map_err(|error| Failure::Environment(error.into()))?;
-                Self { url: Secret::new(server.url()), source: server.source(), home: Home::Private(server) }
+                Self { url: Secret::new(server.url()), source: server.source(), home: Home::Private(Box::new(server)) }
             }
         };
         database.migrated().await

@@ -176,7 +176,13 @@ impl Provider for Scripted {
         let step_no = request.step_no;
         let reply = self.reply(step_no)?;
         let delay = Duration::from_millis(reply.delay_ms.unwrap_or(self.script.delay_ms));
-        until(deadline, cancel, tokio::time::sleep(delay)).await.map_err(|end| end.error(NAME, false))?;
+        // The timer cannot wait for less than a millisecond or two.
+        let pause = async {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+        };
+        until(deadline, cancel, pause).await.map_err(|end| end.error(NAME, false))?;
 
         let tool_calls: Vec<ToolCall> = reply
             .tool_calls

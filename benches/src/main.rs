@@ -1,0 +1,56 @@
+//! Benchmarks that print ratios against a peer or a physical limit measured in the same run, since bare
+//! seconds only tell which machine they were measured on. `docs/benchmarks.md` says what each one measures.
+//!
+//! They never fail because something is slow: a goal that is missed is printed as missed.
+
+mod dispatch_cost;
+mod echo;
+mod figures;
+mod http;
+mod peers;
+mod sizes;
+mod step_cost;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use codeteam::invoke_api::LogTailLayer;
+use config::logging::{self, Format};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // The two halves of a peer: this program runs itself again as a Lambda function and as a server.
+    match arguments[..] {
+        [echo::FUNCTION] => return config::run::<echo::Echo>(),
+        [echo::SERVER] => return ended(echo::serve()),
+        _ => {}
+    }
+    logging::with_layer(Format::Text, "warn", Some(LogTailLayer::default()));
+    ended(run(&arguments))
+}
+
+#[tokio::main]
+async fn run(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["dispatch"] => dispatch_cost::run().await,
+        ["step"] => step_cost::run().await,
+        ["sizes"] => sizes::run().await,
+        [] | ["all"] => {
+            dispatch_cost::run().await?;
+            step_cost::run().await?;
+            sizes::run().await
+        }
+        other => bail!("no benchmark {:?}; there are dispatch, step, sizes and all", other.join(" ")),
+    }
+}
+
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            figures::say(&format!("benches: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Programs around the product: git, cargo, pip, curl's kind.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use process::{Command, Exit, Output};
+use tokio_util::sync::CancellationToken;
+
+/// What configures the product: never inherited from the person who runs the tests.
+const SETTINGS: &[&str] = &[
+    "DATABASE_URL",
+    "DATABASE_CONNECTIONS",
+    "GITHUB_WEBHOOK_SECRET",
+    "GITHUB_WEBHOOK_SECRET_PREVIOUS",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "CODETEAM_SCRIPT",
+    "CODETEAM_STATE_DIR",
+    "CODETEAM_INVOKE_ACCESS_KEY",
+    "CODETEAM_INVOKE_SECRET_KEY",
+    "CODETEAM_LOCAL_REMOTES",
+    "MODE",
+    "MODEL",
+    "STEP_CAP",
+    "TOKEN_CAP",
+    "TIME_LIMIT_MS",
+    "COST_CAP_MICROUSD",
+    "RUST_LOG",
+];
+
+/// The environment of the person who runs the tests, without settings of the product: programs are found by
+/// its `PATH`, packages by its proxy and certificates.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the programs around the product are the person's own, with their settings; nothing is read here"
+)]
+pub fn environment() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| !SETTINGS.iter().any(|setting| name == setting)).collect()
+}
+
+/// `program` in that environment.
+pub fn command(program: &str) -> Command {
+    Command::new(program).envs(environment()).timeout(Duration::from_secs(300))
+}
+
+/// Runs `command` to its end, whatever that is.
+///
+/// # Panics
+/// When it cannot be started.
+pub async fn attempt(command: Command) -> Output {
+    let shown = format!("{command:?}");
+    let words = shown.split("env:").next().unwrap_or_default().to_owned();
+    process::run(command, &CancellationToken::new()).await.unwrap_or_else(|error| panic!("{words}: {error}"))
+}
+
+/// Runs `program` in `folder` and gives what it printed.
+///
+/// # Panics
+/// When it fails.
+pub async fn run(program: &str, arguments: &[&str], folder: &Path) -> String {
+    let output = attempt(command(program).args(arguments).cwd(folder)).await;
+    assert_eq!(output.exit, Exit::Code(0), "{program} {arguments:?} in {}:\n{}", folder.display(), output.stderr_text());
+    output.stdout_text()
+}
+
+/// Whether there is such a program, and it says its version.
+pub async fn has(program: &str) -> bool {
+    let asked = process::run(command(program).arg("--version"), &CancellationToken::new()).await;
+    asked.is_ok_and(|output| output.exit.success())
+}
