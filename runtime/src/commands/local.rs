@@ -34,7 +34,7 @@ pub(crate) struct Database {
 
 enum Home {
     Private(Box<PrivatePostgres>),
-    Scratch(Scratch),
+    Scratch(Box<Scratch>),
     Given,
 }
 
@@ -44,7 +44,7 @@ impl Database {
         let Some(url) = &settings.database_url else { return Self::open(settings, None, keep).await };
         let scratch = Scratch::create(url).await?;
         let source = "a database of its own on the server that DATABASE_URL names".to_owned();
-        Self { url: scratch.url(), source, home: Home::Scratch(scratch) }.migrated().await
+        Self { url: scratch.url(), source, home: Home::Scratch(Box::new(scratch)) }.migrated().await
     }
 
     /// The database that `DATABASE_URL` names, or a private server (in `data_dir`, or a fresh one that goes
