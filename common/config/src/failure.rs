@@ -25,11 +25,9 @@ pub fn of_store(error: StoreError) -> HandlerError {
         StoreError::LeaseLost { .. } => HandlerError::LeaseLost(error.to_string()),
         StoreError::NoJob(_) | StoreError::Refused(_) => HandlerError::Invalid(error.to_string()),
         StoreError::Unavailable(_) => HandlerError::RetryAfter { after: PAUSE, message: error.to_string() },
-        StoreError::Corrupt { .. }
-        | StoreError::Url(_)
-        | StoreError::Duplicate
-        | StoreError::Database(_)
-        | StoreError::Migrate(_) => HandlerError::Internal(error.into()),
+        StoreError::Corrupt { .. } | StoreError::Url(_) | StoreError::Duplicate | StoreError::Database(_) | StoreError::Migrate(_) => {
+            HandlerError::Internal(error.into())
+        }
     }
 }
 

@@ -14,7 +14,7 @@ async fn a_change_becomes_a_branch_and_a_draft_pull_request_and_the_job_ends() {
     let branch = format!("codeteam/{}-fix-the-rounding", job_id.short());
     let commit = world.repository.git(&["rev-parse", &branch]).await;
     assert_eq!((finalized.links.branch.as_deref(), finalized.links.commit.as_deref()), (Some(branch.as_str()), Some(commit.as_str())));
-    assert_eq!(world.branches().await, [branch.clone()]);
+    assert_eq!(world.branches().await, [branch.as_str()]);
     assert_eq!(world.repository.git(&["show", &format!("{branch}:price.py")]).await, FIXED.trim_end());
     let parent = world.repository.git(&["rev-parse", &format!("{branch}^")]).await;
     assert_eq!(parent, world.repository.git(&["rev-parse", "main"]).await);

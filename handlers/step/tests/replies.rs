@@ -11,8 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{World, calls, cause, finish, shell};
 
+/// What a model does when it is called.
+type Answer = fn() -> Result<String, LlmError>;
+
 /// A model that gives a verbatim reply, or an error.
-struct Raw(fn() -> Result<String, LlmError>);
+struct Raw(Answer);
 
 #[async_trait]
 impl Provider for Raw {
@@ -57,7 +60,7 @@ async fn a_reply_that_nobody_understands_fails_the_attempt_stays_reserved_and_is
 #[tokio::test]
 async fn a_call_that_cannot_have_cost_anything_gives_its_money_back() {
     let scripted = ProviderName::Scripted;
-    let errors: [(fn() -> Result<String, LlmError>, &str); 4] = [
+    let errors: [(Answer, &str); 4] = [
         (
             || Err(LlmError::RateLimited { provider: ProviderName::Scripted, retry_after: None, message: "slow down".to_owned() }),
             "RetryAfter",

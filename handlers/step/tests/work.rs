@@ -34,7 +34,7 @@ async fn a_job_goes_step_by_step_to_what_the_model_hands_in() {
     assert_eq!(world.halves().await, "1 reply, 1 results, 2 reply, 2 results, 3 reply, 3 results, 4 reply, 4 results");
     let said = "select string_agg(results::text, '' order by step_no) from steps where half = 'results'";
     let said = world.test.value(said).await;
-    assert!(said.contains("return 1") && said.contains("2\\n"), "{said}");
+    assert!(said.contains("return 1") && said.contains("exit code 0\\n2"), "{said}");
     let kinds = "reserved 1, settled 1, reserved 2, settled 2, reserved 3, settled 3, reserved 4, settled 4";
     assert_eq!(world.ledger().await, kinds);
     let base = world.repository.git(&["rev-parse", "main"]).await;
