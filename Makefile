@@ -27,7 +27,7 @@ invoke: ## Run one handler with a sample event: HANDLER=enqueue EVENT=events/enq
 .PHONY: test
 test: tools ## Run every test, on a private PostgreSQL that it brings itself
 	$(CARGO) build --workspace --bins --locked
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 	@$(MAKE) test-postgres
 
 # The suite brings PostgreSQL 18; whatever else Debian's packages have put on the machine has to understand the same SQL.

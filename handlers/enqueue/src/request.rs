@@ -7,6 +7,7 @@ use domain::{JobInput, NewJob};
 use git::{GitError, Remote};
 use github::RepositoryName;
 use llm::Models;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -25,12 +26,16 @@ pub enum EnqueueRequest {
 impl<'de> Deserialize<'de> for EnqueueRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let request = match value.get("headers") {
-            Some(_) => HttpRequest::deserialize(value).map(Self::Webhook),
-            None => NewJob::deserialize(value).map(|job| Self::Job(Box::new(job))),
-        };
-        request.map_err(serde::de::Error::custom)
+        match value.get("headers") {
+            Some(_) => decode(value).map(Self::Webhook),
+            None => decode(value).map(|job| Self::Job(Box::new(job))),
+        }
     }
+}
+
+/// Decodes with errors that name the path of the bad field: `caps.steps: invalid value…`.
+fn decode<T: DeserializeOwned, E: serde::de::Error>(value: Value) -> Result<T, E> {
+    serde_path_to_error::deserialize(value).map_err(E::custom)
 }
 
 impl EnqueueRequest {

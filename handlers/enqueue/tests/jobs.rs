@@ -54,7 +54,7 @@ async fn a_job_that_makes_no_sense_is_refused_by_what_is_wrong_and_not_written()
         (job(|job| job["moed"] = json!("genius")), "moed"),
         (job(|job| job["mode"] = json!("wizard")), "wizard"),
         (job(|job| job["input"] = json!({})), "title"),
-        (job(|job| job["caps"] = json!({ "steps": -1 })), "integer `-1`, expected u32"),
+        (job(|job| job["caps"] = json!({ "steps": -1 })), "caps.steps: invalid value: integer `-1`, expected u32"),
         (json!("a string"), "string"),
     ];
     for (request, words) in cases {

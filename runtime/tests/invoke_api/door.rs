@@ -217,12 +217,13 @@ pub async fn request(address: SocketAddr, function: &str, headers: &str, body: &
     stream
 }
 
-/// Sends the head of a request whose body has `length` bytes.
+/// Sends the head of a request whose body has `length` bytes; `headers` may begin with a `Host` of its own.
 pub async fn announce(address: SocketAddr, function: &str, headers: &str, length: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let (path, query) = function.split_once('?').map_or((function, String::new()), |(path, query)| (path, format!("?{query}")));
+    let host = if headers.starts_with("Host:") { "" } else { "Host: localhost\r\n" };
     let head = format!(
-        "POST /2015-03-31/functions/{path}/invocations{query} HTTP/1.1\r\nhost: codeteam.test\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
+        "POST /2015-03-31/functions/{path}/invocations{query} HTTP/1.1\r\n{host}{headers}content-length: {length}\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream

@@ -115,3 +115,23 @@ async fn a_response_over_the_limit_is_a_function_error() {
     assert_eq!(answer.json()["errorType"], "Function.ResponseSizeTooLarge");
     assert_eq!(answer.json()["errorMessage"], "Response payload size exceeded maximum allowed payload size (6291556 bytes).");
 }
+
+#[tokio::test]
+async fn an_open_door_is_closed_to_browsers_and_to_names_that_are_not_ours() {
+    let door = Door::open().await;
+    let strangers = [
+        "Origin: https://example.com\r\n",
+        "Sec-Fetch-Mode: no-cors\r\n",
+        "Host: example.com\r\n",
+        "Host: 127.0.0.1.example.com:80\r\n",
+        "Host: 192.0.2.1\r\n",
+    ];
+    for headers in strangers {
+        let answer = door.invoke("work", headers, r#"{"do":"echo","text":"hi"}"#).await;
+        assert_eq!((answer.status, answer.header("x-amzn-errortype")), (403, Some("AccessDeniedException")), "{headers}");
+    }
+    assert_eq!(door.work.counts(), (0, 0));
+    for headers in ["Host: 127.0.0.1:8787\r\n", "Host: [::1]:8787\r\n", "Host: LocalHost\r\n"] {
+        assert_eq!(door.invoke("work", headers, r#"{"do":"echo","text":"hi"}"#).await.status, 200, "{headers}");
+    }
+}

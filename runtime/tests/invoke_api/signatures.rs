@@ -12,7 +12,7 @@ use super::door::{Answer, Door};
 const SIGNED_AT: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
 const FUNCTION: &str = "work%3Alive?Qualifier=%24LATEST";
 const BODY: &str = r#"{"do":"echo","text":"hi"}"#;
-const HEADERS: &str = "X-Amz-Invocation-Type: RequestResponse\r\nX-Amz-Log-Type: Tail\r\nX-Amz-Date: 20260102T030405Z\r\n\
+const HEADERS: &str = "Host: codeteam.test\r\nX-Amz-Invocation-Type: RequestResponse\r\nX-Amz-Log-Type: Tail\r\nX-Amz-Date: 20260102T030405Z\r\n\
     Authorization: AWS4-HMAC-SHA256 Credential=AKIDCODETEAM/20260102/sa-east-1/lambda/aws4_request, \
     SignedHeaders=host;x-amz-date;x-amz-invocation-type;x-amz-log-type, \
     Signature=515899118f5e3404b400dd1f3bd77468a2134030873ababdcd6d35fe2340346f\r\n";
