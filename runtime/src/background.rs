@@ -29,14 +29,19 @@ pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToke
                     tracing::warn!("cannot create the coming months' partitions: {error}");
                 }
             }
-            match queue::sweep(&db, None).await {
-                Ok(jobs) if jobs.is_empty() => {}
-                Ok(jobs) => tracing::warn!("took back {} expired leases: {jobs:?}", jobs.len()),
-                Err(error) => tracing::warn!("cannot look for expired leases: {error}"),
-            }
+            sweep(&db).await;
             pause(SWEEP, &shutdown).await;
         }
     });
+}
+
+/// Takes expired leases back, whoever held them, and says so.
+pub async fn sweep(db: &Db) {
+    match queue::sweep(db, None).await {
+        Ok(jobs) if jobs.is_empty() => {}
+        Ok(jobs) => tracing::warn!("took back {} expired leases: {jobs:?}", jobs.len()),
+        Err(error) => tracing::warn!("cannot look for expired leases: {error}"),
+    }
 }
 
 /// Starts triage in `tasks`.

@@ -16,6 +16,7 @@ use store::{Db, StoreError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::background;
 use crate::leases::{Lease, Leases};
 
 /// How long an idle worker waits before it looks again.
@@ -81,8 +82,10 @@ impl Worker {
     /// Works until `shutdown`; with `until_idle`, also until nothing is ready and nothing runs. Jobs under
     /// way are given back, at a point from which any worker continues.
     pub async fn run(&self, shutdown: CancellationToken, until_idle: bool) {
-        if let Err(error) = self.clear_away().await {
-            tracing::warn!("cannot clear away what earlier workers left: {error:#}");
+        // In this order: a lease that ran out holds its checkout until it is taken back.
+        background::sweep(&self.db).await;
+        if let Err(error) = self.step.forget_abandoned().await {
+            tracing::warn!("cannot clear away the checkouts of earlier workers: {error:#}");
         }
         let end_of_leases = CancellationToken::new();
         let leases = tokio::spawn({
@@ -107,12 +110,6 @@ impl Worker {
         }
         end_of_leases.cancel();
         log_panic(leases.await);
-    }
-
-    /// Takes expired leases back and removes the checkouts that no lease holds any more.
-    async fn clear_away(&self) -> Result<()> {
-        queue::sweep(&self.db, None).await?;
-        self.step.forget_abandoned().await
     }
 
     /// Claims as many jobs as there are free slots, and starts them. `true` = nothing was ready.
