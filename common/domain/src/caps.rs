@@ -44,6 +44,11 @@ impl Caps {
         }
     }
 
+    /// These caps as a job may use them: lowered by what it asks for, if it asks.
+    pub fn lowered_by(self, asked: Option<Self>) -> Self {
+        asked.map_or(self, |asked| self.lowest(asked))
+    }
+
     /// What is left after `spent`.
     ///
     /// # Errors

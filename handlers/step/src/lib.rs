@@ -221,7 +221,7 @@ impl Step {
             let ran = ran.with_context(|| format!("the stored results of step {}", step.step_no))?;
             history.push(PastStep { step_no: step.step_no.unsigned_abs(), reply, ran });
         }
-        let caps = job.caps.map_or_else(|| (self.caps)(mode), |asked| (self.caps)(mode).lowest(asked));
+        let caps = (self.caps)(mode).lowered_by(job.caps);
         let brief = Brief {
             kind: job.kind,
             mode,

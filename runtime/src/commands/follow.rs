@@ -22,7 +22,7 @@ pub(crate) async fn run(args: JobRef, json: bool, services: &Services) -> Outcom
     let db = services.db().await?;
     let job_id = jobs::find(&db, &args.job).await?;
     let job = jobs::get(&db, job_id).await?.job;
-    let caps = job.mode.map(|mode| job.caps.map_or_else(|| services.settings.caps(mode), |caps| services.settings.caps(mode).lowest(caps)));
+    let caps = job.mode.map(|mode| services.settings.caps(mode).lowered_by(job.caps));
     let finished = follow(&db, job_id, caps, json).await?;
     ended(&finished)
 }

@@ -111,13 +111,7 @@ pub(crate) async fn unless_interrupted<T>(
 
 /// Runs triage, sweeper and a worker in this process until `job_id` has ended, showing its events, or until
 /// `interrupt`.
-pub(crate) async fn work_on(
-    services: &Services,
-    job_id: JobId,
-    mode: Mode,
-    json: bool,
-    interrupt: &CancellationToken,
-) -> Result<Finished, Failure> {
+pub(crate) async fn work_on(services: &Services, job_id: JobId, mode: Mode, interrupt: &CancellationToken) -> Result<Finished, Failure> {
     let db = services.db().await?;
     let end = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -130,10 +124,9 @@ pub(crate) async fn work_on(
     };
     tasks.spawn(working);
     let job = store::jobs::get(&db, job_id).await?.job;
-    let allowed = services.settings.caps(mode);
-    let caps = job.caps.map_or(allowed, |asked| allowed.lowest(asked));
+    let caps = services.settings.caps(mode).lowered_by(job.caps);
     let finished = tokio::select! {
-        finished = follow::follow(&db, job_id, Some(caps), json) => finished,
+        finished = follow::follow(&db, job_id, Some(caps), false) => finished,
         () = interrupt.cancelled() => Err(Failure::Job("interrupted: the job was not finished".to_owned())),
     };
     end.cancel();

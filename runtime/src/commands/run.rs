@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcom
     if args.script.is_some() {
         progress("  scripted: the replies come from a file, no model is called, tokens and cost are nominal");
     }
-    let finished = work_on(&services, job_id, args.mode, false, &interrupt).await;
+    let finished = work_on(&services, job_id, args.mode, &interrupt).await;
     services.db().await?.close().await;
     drop(services);
     database.close().await?;

@@ -69,7 +69,7 @@ pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
         true => "  scripted: the replies come from examples/tally.replies.json; no model is called, tokens and cost are nominal",
         false => "  a real model, with a hard budget of $0.25",
     });
-    let worked = work_on(&services, job_id, Mode::Mechanic, false, &interrupt).await;
+    let worked = work_on(&services, job_id, Mode::Mechanic, &interrupt).await;
     door.close().await?;
     let db = services.db().await?;
     let finished = match worked {
