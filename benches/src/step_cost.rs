@@ -44,6 +44,7 @@ pub(crate) async fn run() -> Result<()> {
         anthropic_api_key: None,
         script: Some(script),
         model: Some("scripted".to_owned()),
+        local_remotes: true,
         state_dir: folder.path().join("state"),
         ..settings
     };

@@ -4,12 +4,21 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::Secret;
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use crate::StoreError;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// How a session plans. Every statement is a look-up by key or by index, so one plan serves all parameters; to
+/// make it anew each time costs more than to run it, most of all over partitions. A test explains them all so.
+const SESSION: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("jit", "off")];
+
+/// A session that was used this recently is not asked whether it is still alive: that question would cost as
+/// much as most statements, and whoever meets a session that died just now tries again anyway.
+const TRUST: Duration = Duration::from_secs(1);
 
 /// A pool of connections to one database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,14 +37,21 @@ impl Db {
             sqlx::Error::Configuration(why) => StoreError::Url(why.to_string()),
             other => StoreError::Url(other.to_string()),
         })?;
-        let options = options.application_name("codeteam");
-        let pool =
-            PgPoolOptions::new().max_connections(connections).acquire_timeout(patience).connect_with(options).await.map_err(|error| {
-                match StoreError::from(error) {
-                    StoreError::Database(error) => StoreError::Unavailable(error),
-                    other => other,
-                }
-            })?;
+        let options = options.application_name("codeteam").options(SESSION);
+        let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(patience).test_before_acquire(false).before_acquire(
+            |session, known| {
+                Box::pin(async move {
+                    if known.idle_for >= TRUST {
+                        session.ping().await?;
+                    }
+                    Ok(true)
+                })
+            },
+        );
+        let pool = pool.connect_with(options).await.map_err(|error| match StoreError::from(error) {
+            StoreError::Database(error) => StoreError::Unavailable(error),
+            other => other,
+        })?;
         Ok(Self { pool })
     }
 

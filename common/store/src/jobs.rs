@@ -3,6 +3,7 @@
 use domain::{Caps, JobId, JobInput, Kind, MicroUsd, Mode, NewJob, Outcome, QueueState, Spent, Trigger};
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::PgExecutor;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -158,7 +159,7 @@ pub struct InQueue {
 /// # Errors
 /// [`StoreError::NoJob`], or those of the database.
 pub async fn get(db: &Db, job_id: JobId) -> Result<Standing, StoreError> {
-    let job = read(db, job_id).await?;
+    let job = read(&db.pool, job_id).await?;
     let queue = sqlx::query!(
         "select state, waiting_for, run_at, attempt, epoch, lease_until, step_no, tokens, cost_microusd, active_ms, cancel_requested
          from queue where job_id = $1",
@@ -190,8 +191,8 @@ pub async fn get(db: &Db, job_id: JobId) -> Result<Standing, StoreError> {
 }
 
 /// The row of `jobs` alone.
-pub(crate) async fn read(db: &Db, job_id: JobId) -> Result<Job, StoreError> {
-    let row = sqlx::query_file_as!(JobRow, "sql/job.sql", job_id.0).fetch_optional(&db.pool).await?;
+pub(crate) async fn read(session: impl PgExecutor<'_>, job_id: JobId) -> Result<Job, StoreError> {
+    let row = sqlx::query_file_as!(JobRow, "sql/job.sql", job_id.0).fetch_optional(session).await?;
     row.ok_or_else(|| StoreError::NoJob(job_id.to_string()))?.try_into()
 }
 

@@ -110,8 +110,13 @@ impl Step {
             Ok(reservation) => reservation,
             Err(cap) => return Ok(Err(cap)),
         };
-        request.max_output = reservation.max_output;
-        let body = turn.provider.encode(&request).map_err(failure::of_llm)?;
+        // A long conversation takes as long to encode as a commit takes: once, unless the caps cut it.
+        let body = if request.max_output == reservation.max_output {
+            body
+        } else {
+            request.max_output = reservation.max_output;
+            turn.provider.encode(&request).map_err(failure::of_llm)?
+        };
         Ok(Ok(Call { request, body, reservation }))
     }
 
