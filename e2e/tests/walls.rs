@@ -93,7 +93,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// All that `domain` may use: values, their text forms and the system's clock.
-const PURE: &[&str] = &["hex", "rustix", "serde", "serde_json", "sha2", "strum", "time", "uuid"];
+const PURE: &[&str] = &["hex", "rustix", "serde", "serde_json", "sha2", "strum", "thiserror", "time", "uuid"];
 
 type Arrows = BTreeSet<(String, String)>;
 

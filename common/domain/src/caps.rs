@@ -243,4 +243,63 @@ mod tests {
         assert!(caps.nearly_reached(&Caps { steps: 2, ..caps }));
         assert!(caps.nearly_reached(&Caps { tokens: 5_000, ..caps }));
     }
+
+    /// Numbers that look random and are the same in every run (SplitMix64).
+    fn numbers(seed: u64) -> impl FnMut(u64) -> u64 {
+        let mut state = seed;
+        move |below| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)) % below
+        }
+    }
+
+    /// Runs a job to its caps. Each call uses as much as its estimate allows at the most; its prefix comes from the
+    /// cache, unless `missed` says that this call finds it empty.
+    fn run_to_the_caps(caps: Caps, next: &mut impl FnMut(u64) -> u64, mut missed: impl FnMut(u32) -> bool) -> (Spent, u64) {
+        let (mut spent, mut prefix, mut dearest_miss) = (Spent::default(), 0, 0);
+        while let Ok(left) = caps.left(&spent) {
+            let estimate = CallEstimate { cached_prefix: prefix, new_input: next(4_000) + 1, max_output: next(8_000) + 1 };
+            let Ok(reservation) = Reservation::plan(&left, &estimate, &PRICE) else { break };
+            let output = next(reservation.max_output + 1);
+            let usage = if missed(spent.steps) {
+                dearest_miss = dearest_miss.max(prefix);
+                crate::Usage { uncached_input: 0, cache_read: 0, cache_write: prefix + estimate.new_input, output }
+            } else {
+                crate::Usage { uncached_input: 0, cache_read: prefix, cache_write: estimate.new_input, output }
+            };
+            assert!(PRICE.cost(&usage) <= reservation.cost_microusd, "a call never costs more than was held back for it");
+            spent.steps += 1;
+            spent.tokens += usage.new_tokens();
+            spent.cost_microusd += PRICE.cost(&usage);
+            prefix += estimate.new_input + output;
+        }
+        (spent, dearest_miss)
+    }
+
+    #[test]
+    fn one_cache_miss_is_the_only_way_past_the_tokens_and_nothing_leads_past_steps_or_money() {
+        let mut past = 0;
+        for seed in 0..2_000 {
+            let mut next = numbers(seed);
+            let caps = Caps {
+                steps: next(40) as u32 + 1,
+                tokens: next(60_000) + 1,
+                cost_microusd: MicroUsd(next(400_000) as i64 + 1),
+                ..Caps::MECHANIC
+            };
+            let (spent, _) = run_to_the_caps(caps, &mut next, |_| false);
+            assert!(spent.tokens <= caps.tokens && spent.steps <= caps.steps && spent.cost_microusd <= caps.cost_microusd, "seed {seed}");
+            let miss = next(20) as u32;
+            let (spent, dearest_miss) = run_to_the_caps(caps, &mut next, |step| step == miss);
+            assert!(spent.tokens <= caps.tokens + dearest_miss, "seed {seed}: {spent:?} {caps:?}");
+            assert!(spent.steps <= caps.steps && spent.cost_microusd <= caps.cost_microusd, "seed {seed}");
+            past += u32::from(spent.tokens > caps.tokens);
+            // However often the cache is empty: the call that passes the cap is the last one.
+            let (spent, dearest_miss) = run_to_the_caps(caps, &mut next, |_| true);
+            assert!(spent.tokens <= caps.tokens + dearest_miss && spent.cost_microusd <= caps.cost_microusd, "seed {seed}");
+        }
+        assert!(past > 0, "the test reaches what it is about");
+    }
 }

@@ -35,6 +35,10 @@ pub enum EventKind {
     LeaseExpired,
     /// An attempt failed and another follows: `{cause, attempt, run_at}`.
     AttemptFailed,
+    /// Its call brought a scope above 80 % of the day's budget, once a day: `{scope, used_microusd, limit_microusd}`.
+    BudgetWarning,
+    /// A budget had no room for its call, and it waits: `{scope, used_microusd, limit_microusd, asked_microusd, run_at}`.
+    BudgetRefused,
     /// It ended: `{outcome, …}`.
     Finalized,
 }

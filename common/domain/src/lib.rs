@@ -1,6 +1,7 @@
 //! The words and rules of AI Code Team: identifiers, job states, caps, money, the ledger's hash
 //! chain, the clock. Plain values and plain functions; no I/O and no async runtime.
 
+pub mod anchor;
 pub mod caps;
 pub mod clock;
 pub mod event;
@@ -8,6 +9,7 @@ pub mod id;
 pub mod job;
 pub mod ledger;
 pub mod money;
+pub mod scope;
 pub mod secret;
 pub mod usage;
 
@@ -17,5 +19,6 @@ pub use event::{Event, EventKind};
 pub use id::{Epoch, JobId, OwnerId};
 pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger};
 pub use money::{MicroUsd, Price};
+pub use scope::Scope;
 pub use secret::Secret;
 pub use usage::Usage;
