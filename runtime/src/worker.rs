@@ -55,6 +55,8 @@ enum Driven {
     Released(&'static str),
     /// The attempt failed; the queue decides when the next follows.
     Failed { cause: String },
+    /// It waits for a budget already.
+    OverBudget(String),
     /// Something around the job is away for now.
     Waits { cause: String, after: Duration },
 }
@@ -155,6 +157,7 @@ impl Worker {
             }
             (Ok(Ok(())), Driven::Released(reason)) => tracing::info!(job.id = %job_id, "gave job {job_id} back: {reason}"),
             (Ok(Ok(())), Driven::Failed { cause }) => tracing::warn!(job.id = %job_id, "an attempt at job {job_id} failed: {cause}"),
+            (Ok(Ok(())), Driven::OverBudget(reason)) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
             (Ok(Ok(())), Driven::Waits { cause, .. }) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {cause}"),
             (Ok(Err(error)), _) => tracing::warn!(job.id = %job_id, "cannot give job {job_id} back, its lease will run out: {error}"),
             (Err(_), _) => tracing::warn!(job.id = %job_id, "cannot give job {job_id} back in time, its lease will run out"),
@@ -164,7 +167,7 @@ impl Worker {
     /// Says in the queue what became of a job that did not end.
     async fn settle(&self, job_id: JobId, epoch: Epoch, driven: &Driven) -> Result<(), StoreError> {
         match driven {
-            Driven::Finalized | Driven::Lost => Ok(()),
+            Driven::Finalized | Driven::Lost | Driven::OverBudget(_) => Ok(()),
             Driven::Released(reason) => queue::release(&self.db, job_id, epoch, reason).await,
             Driven::Failed { cause } => queue::fail_attempt(&self.db, job_id, epoch, cause).await.map(drop),
             Driven::Waits { cause, after } => queue::wait_out(&self.db, job_id, epoch, cause, *after, self.patience).await,
@@ -186,6 +189,7 @@ impl Worker {
                         cause: format!("{reason}; `codeteam retry {job_id} --mode genius` gives it to a larger model"),
                     };
                 }
+                Ok(StepResponse::Waits { reason }) => return Driven::OverBudget(reason),
                 Err(HandlerError::Invalid(cause)) => break Outcome::Failed { cause },
                 Err(error) if lease.is_stopped() && !matches!(error, HandlerError::LeaseLost(_)) => break Outcome::Stopped,
                 Err(error) => return after(error, lease, shutdown),

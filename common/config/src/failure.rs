@@ -22,7 +22,8 @@ pub fn of_worker(error: &dyn std::fmt::Display) -> HandlerError {
 /// An error of the store.
 pub fn of_store(error: StoreError) -> HandlerError {
     match error {
-        StoreError::LeaseLost { .. } => HandlerError::LeaseLost(error.to_string()),
+        // Held by nobody any more, and not ended: to whoever did not ask for it that is the same.
+        StoreError::LeaseLost { .. } | StoreError::OverBudget(_) => HandlerError::LeaseLost(error.to_string()),
         StoreError::NoJob(_) | StoreError::Refused(_) => HandlerError::Invalid(error.to_string()),
         StoreError::Unavailable(_) => HandlerError::RetryAfter { after: PAUSE, message: error.to_string() },
         StoreError::Corrupt { .. } | StoreError::Url(_) | StoreError::Duplicate | StoreError::Database(_) | StoreError::Migrate(_) => {

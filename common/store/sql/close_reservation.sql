@@ -7,9 +7,9 @@ with fenced as (
         cost_microusd = cost_microusd - $6,
         active_ms = active_ms + $7
     where job_id = $1 and epoch = $2 and state = 'leased'
-    returning job_id, ledger_seq, ledger_head
+    returning job_id, lane, mode, ledger_seq, ledger_head
 ), entered as (
     insert into ledger (job_id, seq, at, kind, step_no, reservation_seq, model, cost_microusd, hash)
     select job_id, ledger_seq, now(), 'released', $3, $5, $4, 0, ledger_head from fenced
 )
-select job_id from fenced
+select job_id from fenced cross join lateral settle_spend(job_id, lane, mode, $5, 0)

@@ -1,17 +1,47 @@
 -- $1 job, $2 epoch, $3 step_no, $4 model, $5 cost_microusd, $6 event data
-with fenced as (
-    update queue
-    set ledger_seq = ledger_seq + 1,
-        ledger_head = ledger_hash(ledger_head, job_id, ledger_seq + 1, now(), 'reserved', $3, null, $4, 0, 0, 0, 0, $5),
-        cost_microusd = cost_microusd + $5,
-        event_seq = event_seq + 1
+-- The call is granted by every budget of the job, and its money held back, or the job waits for the one that has
+-- no room. A stop that came meanwhile is not kept waiting.
+with held as (
+    select job_id, lane, mode
+    from queue
     where job_id = $1 and epoch = $2 and state = 'leased' and step_no = $3 - 1
-    returning job_id, ledger_seq, ledger_head, event_seq
+    for update
+), verdict as (
+    select held.job_id, granted, refused, again_at, warnings
+    from held
+    cross join lateral reserve_spend(held.lane, held.mode, $5)
+), fenced as (
+    update queue
+    set ledger_seq = ledger_seq + granted::int,
+        ledger_head = case when granted
+            then ledger_hash(ledger_head, queue.job_id, ledger_seq + 1, now(), 'reserved', $3, null, $4, 0, 0, 0, 0, $5)
+            else ledger_head end,
+        cost_microusd = cost_microusd + case when granted then $5 else 0 end,
+        event_seq = event_seq + 1 + jsonb_array_length(warnings),
+        state = case when granted then state when cancel_requested then 'ready' else 'waiting' end,
+        waiting_for = case when granted then waiting_for when not cancel_requested then 'budget' end,
+        run_at = case when granted then run_at when cancel_requested then now() else again_at end,
+        outcome_pending = case when granted or not cancel_requested then outcome_pending
+            else coalesce(outcome_pending, '{"outcome": "stopped"}') end,
+        epoch = epoch + (not granted)::int,
+        attempt = case when granted then attempt else greatest(attempt - 1, 0) end,
+        owner = case when granted then owner end,
+        lease_until = case when granted then lease_until end
+    from verdict
+    where queue.job_id = verdict.job_id
+    returning queue.job_id, ledger_seq, ledger_head, event_seq, granted, refused, again_at, warnings
 ), entered as (
     insert into ledger (job_id, seq, at, kind, step_no, model, cost_microusd, hash)
-    select job_id, ledger_seq, now(), 'reserved', $3, $4, $5, ledger_head from fenced
+    select job_id, ledger_seq, now(), 'reserved', $3, $4, $5, ledger_head from fenced where granted
 ), noted as (
     insert into events (job_id, seq, kind, data)
-    select job_id, event_seq, 'model_called', $6 from fenced
+    select job_id, event_seq - jsonb_array_length(warnings), 'model_called', $6::jsonb from fenced where granted
+    union all
+    select job_id, event_seq - jsonb_array_length(warnings) + warning.no, 'budget_warning', warning.data
+    from fenced
+    cross join lateral jsonb_array_elements(warnings) with ordinality as warning (data, no)
+    union all
+    select job_id, event_seq, 'budget_refused', refused || jsonb_build_object('run_at', again_at) from fenced where not granted
 )
-select ledger_seq from fenced
+select ledger_seq as "number!", refused as "refused?: Json<BudgetUse>", warnings as "warnings!: Json<Vec<BudgetUse>>"
+from fenced

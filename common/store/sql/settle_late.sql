@@ -33,5 +33,9 @@ with open as (
     insert into ledger (job_id, seq, at, kind, step_no, reservation_seq, model,
                         uncached_input, cache_read, cache_write, output, cost_microusd, hash)
     select job_id, ledger_seq, now(), 'settled_late', $2, $4, $3, $5, $6, $7, $8, $9, ledger_head from tail
+), spent as (
+    select settle_spend(jobs.job_id, jobs.repository, jobs.mode, $4, $9)
+    from tail
+    join jobs on jobs.job_id = tail.job_id
 )
-select exists (select from tail) as "settled!"
+select exists (select from spent) as "settled!"

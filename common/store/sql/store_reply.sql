@@ -10,7 +10,7 @@ with fenced as (
         active_ms = active_ms + $7,
         event_seq = event_seq + 1
     where job_id = $1 and epoch = $2 and state = 'leased'
-    returning job_id, ledger_seq, ledger_head, event_seq
+    returning job_id, lane, mode, ledger_seq, ledger_head, event_seq
 ), entered as (
     insert into ledger (job_id, seq, at, kind, step_no, reservation_seq, model,
                         uncached_input, cache_read, cache_write, output, cost_microusd, hash)
@@ -22,4 +22,4 @@ with fenced as (
     insert into events (job_id, seq, kind, data)
     select job_id, event_seq, 'model_replied', $15 from fenced
 )
-select job_id from fenced
+select job_id from fenced cross join lateral settle_spend(job_id, lane, mode, $8, $10)

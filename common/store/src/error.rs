@@ -2,6 +2,8 @@
 
 use domain::{Epoch, JobId};
 
+use crate::budgets::BudgetUse;
+
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -19,6 +21,12 @@ pub enum StoreError {
     /// The job is not in a state that allows it.
     #[error("{0}")]
     Refused(String),
+    /// A budget has no room for a call, and the job waits for it: drop it, it is held by nobody.
+    #[error(
+        "the day's budget of {} has no room: {} of {} are used, and the call may cost {}",
+        .0.scope, .0.used_microusd, .0.limit_microusd, .0.asked_microusd.unwrap_or_default()
+    )]
+    OverBudget(BudgetUse),
     /// The database cannot be reached or gave up: the same call may succeed later.
     #[error("the database is unavailable: {0}")]
     Unavailable(sqlx::Error),

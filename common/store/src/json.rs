@@ -1,7 +1,8 @@
 //! JSON on its way into the database.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+use time::Date;
 
 /// `value` as PostgreSQL can store it: `jsonb` has no room for the character NUL, which models and people do
 /// send; it becomes U+FFFD, the replacement character.
@@ -14,6 +15,11 @@ pub(crate) fn json(value: &impl Serialize) -> Value {
 /// The same for plain text.
 pub(crate) fn text(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
+}
+
+/// `YYYY-MM-DD`.
+pub(crate) fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(day)
 }
 
 fn clean(value: &mut Value) {

@@ -5,6 +5,9 @@
 //! inserts from its returning set. No row back means that the lease is lost ([`StoreError::LeaseLost`]):
 //! the worker drops the job. [`ledger::settle_late`] is the one exception.
 
+pub mod anchors;
+pub mod budgets;
+pub mod cost;
 pub mod db;
 pub mod effects;
 pub mod enqueue;

@@ -10,6 +10,7 @@ use domain::{Epoch, JobId, MicroUsd, Outcome, Spent, Usage};
 use serde_json::{Value, json as object};
 use sqlx::types::Json;
 
+use crate::budgets::BudgetUse;
 use crate::jobs::{self, Job};
 use crate::json::{json, text};
 use crate::queue::held;
@@ -167,16 +168,28 @@ pub struct Reserve<'a> {
     pub max_output: u64,
 }
 
-/// Holds money back before a model call; returns the reservation's number in the ledger.
+/// Holds money back before a model call, in the job and in every budget that it belongs to; returns the
+/// reservation's number in the ledger.
 ///
 /// # Errors
+/// [`StoreError::OverBudget`] when a budget has no room for it: the job waits then and is nobody's.
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, call: Reserve<'_>) -> Result<i64, StoreError> {
     let data = object!({
         "step_no": call.step_no, "model": call.model, "max_output": call.max_output, "reserved_microusd": call.cost_microusd,
     });
-    let seq = sqlx::query_file_scalar!("sql/reserve.sql", job_id.0, epoch.0, call.step_no, call.model, call.cost_microusd.0, data,);
-    seq.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
+    let row = sqlx::query_file!("sql/reserve.sql", job_id.0, epoch.0, call.step_no, call.model, call.cost_microusd.0, data);
+    let row = row.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })?;
+    for BudgetUse { scope, used_microusd, limit_microusd, .. } in &row.warnings.0 {
+        tracing::warn!(
+            job.id = %job_id, %scope, used_microusd = used_microusd.0, limit_microusd = limit_microusd.0,
+            "{used_microusd} of the day's budget of {limit_microusd} of {scope} are used"
+        );
+    }
+    match row.refused {
+        Some(refused) => Err(StoreError::OverBudget(refused.0)),
+        None => Ok(row.number),
+    }
 }
 
 /// A model's reply and what it cost.

@@ -1,14 +1,18 @@
 //! The store on a real PostgreSQL, a fresh database each test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod anchors;
 mod append_only;
+mod budgets;
 mod claim;
 mod concurrency;
+mod cost;
 mod enqueue;
 mod fence;
 mod jobs;
 mod late;
 mod ledger;
+mod random_tampering;
 mod schema;
 mod steer;
 mod sweep;
@@ -31,7 +35,7 @@ const RESERVED: MicroUsd = MicroUsd(1_000);
 const COST: MicroUsd = MicroUsd(150);
 
 /// The tables, whole: nothing may differ after a write that was refused.
-const TABLES: [&str; 8] = ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys"];
+const TABLES: [&str; 10] = ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys", "budget_days", "gates"];
 
 /// Everything that the database holds, one row a line.
 async fn dump(test: &TestDb) -> String {

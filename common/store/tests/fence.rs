@@ -165,8 +165,13 @@ async fn a_lease_of_triage_locks_out_like_any_other() {
 fn the_table_names_every_function_that_takes_an_epoch() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeSet::new();
-    for file in fs::read_dir(sources).unwrap() {
-        let source = fs::read_to_string(file.unwrap().path()).unwrap();
+    let mut left = vec![sources];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let source = fs::read_to_string(path).unwrap();
         for function in source.split("pub async fn ").skip(1) {
             let (name, rest) = function.split_once('(').unwrap();
             let parameters = rest.split("->").next().unwrap();

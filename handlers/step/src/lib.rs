@@ -77,6 +77,11 @@ pub enum StepResponse {
         /// Which.
         cap: CapReached,
     },
+    /// Nothing: a budget of the day has no room for the next call. The job waits for it already, held by nobody.
+    Waits {
+        /// Which one, and how it stands.
+        reason: String,
+    },
     /// It goes in circles; a larger model may do better.
     Escalate {
         /// What happened.

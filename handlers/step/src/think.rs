@@ -25,7 +25,7 @@ const PERSISTENCE: Duration = Duration::from_secs(60);
 pub(crate) enum Thought {
     /// A reply is stored and is the newest step of the history.
     Stored,
-    /// The job ends here.
+    /// The job ends here, or waits.
     End(StepResponse),
 }
 
@@ -51,7 +51,10 @@ impl Step {
         let model = turn.model.name.as_str();
         let reserved = call.reservation.cost_microusd;
         let reserve = steps::Reserve { step_no, model, cost_microusd: reserved, max_output: call.reservation.max_output };
-        let number = steps::reserve(&self.db, job_id, epoch, reserve).await.map_err(failure::of_store)?;
+        let number = match steps::reserve(&self.db, job_id, epoch, reserve).await {
+            Err(refused @ StoreError::OverBudget(_)) => return Ok(Thought::End(StepResponse::Waits { reason: refused.to_string() })),
+            number => number.map_err(failure::of_store)?,
+        };
         let started = Instant::now();
         let deadline = ctx.deadline.min(started + turn.active_left());
         let called = self.call(ctx, turn, &call, deadline).await;

@@ -1,11 +1,12 @@
 //! Caps end a job by their name, and before the call that would pass them.
 
-use domain::{CapReached, Caps, MicroUsd, NewJob};
+use domain::{CapReached, Caps, MicroUsd, NewJob, Scope};
 use serde_json::{Value, json};
 use step::StepResponse;
+use store::budgets;
 use testkit::new_job;
 
-use crate::{World, shell};
+use crate::{World, finish, shell};
 
 /// A step that uses this much.
 fn uses(uncached_input: u64, output: u64) -> Value {
@@ -24,6 +25,8 @@ async fn ends_before_the_second_call(caps: Caps, first: Value, cap: CapReached) 
     assert_eq!(world.ledger().await, "reserved 1, settled 1", "{cap}");
     assert_eq!(worker.calls(), [(1, 1)], "{cap}");
     assert_eq!(worker.step(job_id, epoch).await.unwrap(), StepResponse::CapReached { cap }, "asked again");
+    let late = format!("select active_ms - {} from queue", caps.active_ms);
+    assert!(world.test.value(&late).await.parse::<i64>().unwrap() <= 2_000, "2 s past the time is the most");
 }
 
 #[tokio::test]
@@ -61,7 +64,11 @@ async fn a_model_that_thinks_longer_than_the_job_may_is_not_waited_for() {
     let (job_id, epoch) = world.job(new_job()).await;
     assert_eq!(worker.step(job_id, epoch).await.unwrap(), StepResponse::CapReached { cap: CapReached::Time });
     assert_eq!((world.ledger().await.as_str(), world.halves().await.as_str()), ("reserved 1, released 1", ""));
-    assert_eq!(world.test.value("select active_ms >= 200 from queue").await, "true", "its time counts");
+    assert_eq!(
+        world.test.value("select active_ms between 200 and 2200 from queue").await,
+        "true",
+        "its time counts, and it is not waited for"
+    );
 }
 
 #[tokio::test]
@@ -103,4 +110,22 @@ async fn an_open_reservation_counts_in_full_until_somebody_settles_it() {
     store::steps::reserve(&world.test.db, job_id, epoch, call).await.unwrap();
     assert_eq!(worker.step(job_id, epoch).await.unwrap(), StepResponse::CapReached { cap: CapReached::Money });
     assert_eq!(worker.calls(), []);
+}
+
+#[tokio::test]
+async fn a_call_that_the_days_budget_has_no_room_for_is_not_made_until_there_is() {
+    let world = World::new().await;
+    let worker = world.worker("a", json!([shell("true"), finish()]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    assert_eq!(worker.step(job_id, epoch).await.unwrap(), StepResponse::Continue { step_no: 1 });
+    let scope = Scope::Repository("acme/shop".to_owned());
+    budgets::set(&world.test.db, &scope, MicroUsd(1)).await.unwrap();
+    let StepResponse::Waits { reason } = worker.step(job_id, epoch).await.unwrap() else { panic!("the budget has room") };
+    assert!(reason.contains("the day's budget of repository:acme/shop has no room"), "{reason}");
+    assert_eq!((worker.calls(), world.ledger().await.as_str()), (vec![(1, 1)], "reserved 1, settled 1"));
+    assert_eq!(worker.step(job_id, epoch).await.unwrap_err().error_type(), "LeaseLost", "it is nobody's");
+    budgets::set(&world.test.db, &scope, MicroUsd(10_000_000)).await.unwrap();
+    let epoch = world.claim(job_id).await;
+    assert!(matches!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::Done { .. }));
+    assert_eq!(worker.calls(), [(1, 1), (2, 1)]);
 }

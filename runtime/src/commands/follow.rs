@@ -87,6 +87,7 @@ impl View {
         let data = &event.data;
         let number = |field: &str| data[field].as_u64().unwrap_or_default();
         let text = |field: &str| data[field].as_str().unwrap_or_default();
+        let money = |field: &str| MicroUsd(data[field].as_i64().unwrap_or_default());
         let Ok(kind) = event.kind.parse::<EventKind>() else { return };
         match kind {
             EventKind::Enqueued => self.line("queued"),
@@ -111,6 +112,8 @@ impl View {
             EventKind::Released => self.line(&format!("given back: {}", text("reason"))),
             EventKind::LeaseExpired => self.line("its worker was lost; another may take it"),
             EventKind::AttemptFailed => self.line(&format!("attempt {} failed: {}", number("attempt"), text("cause"))),
+            EventKind::BudgetWarning => self.line(&format!("{} of the day's budget are used: {}", money("used_microusd"), text("scope"))),
+            EventKind::BudgetRefused => self.line(&format!("waits for the day's budget: {}", text("scope"))),
             EventKind::Finalized => self.line(&format!("{} after {}", text("outcome"), self.totals())),
         }
     }
