@@ -18,6 +18,8 @@ pub mod jobs;
 mod json;
 pub mod ledger;
 pub mod queue;
+pub mod retention;
+pub mod roles;
 pub mod scratch;
 pub mod steps;
 

@@ -13,6 +13,8 @@ mod jobs;
 mod late;
 mod ledger;
 mod random_tampering;
+mod retention;
+mod roles;
 mod schema;
 mod steer;
 mod sweep;
