@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::upkeep;
 use config::{Configured, Services};
 use dispatch::{Ctx, call};
 use rand::Rng;
@@ -20,6 +21,7 @@ const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
 /// Starts the sweeper in `tasks`: it takes back expired leases and makes the coming months' partitions. Any
 /// number of processes may sweep.
 pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToken) {
+    upkeep::spawn_anchors(tasks, db.clone(), shutdown.clone());
     tasks.spawn(async move {
         let mut partitions_due = Instant::now();
         while !shutdown.is_cancelled() {
@@ -68,7 +70,7 @@ pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown
     Ok(())
 }
 
-async fn pause(about: Duration, shutdown: &CancellationToken) {
+pub(crate) async fn pause(about: Duration, shutdown: &CancellationToken) {
     let pause = about.mul_f64(rand::rng().random_range(0.75..1.25));
     tokio::select! {
         () = shutdown.cancelled() => {}

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod money;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use domain::Mode;
+
+pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
 
 /// A self-hosted team of AI coding workers.
 #[derive(Parser, Debug)]
@@ -39,7 +43,7 @@ pub enum Command {
     /// Give an event to a handler in this process and print its answer.
     Invoke(Invoke),
     /// Bring the database's schema up to date.
-    Migrate,
+    Migrate(Migrate),
     /// List jobs, newest first.
     Jobs(Jobs),
     /// Show a job: request, standing, steps, effects, ledger, links.
@@ -53,6 +57,13 @@ pub enum Command {
     /// The record of what was paid.
     #[command(subcommand)]
     Ledger(Ledger),
+    /// What was paid, by repository, model, mode or day.
+    Cost(Cost),
+    /// The most that everything, a mode or a repository may spend in a day.
+    #[command(subcommand)]
+    Budget(Budget),
+    /// Drop old months of events and steps, and clear away what has expired.
+    Retention(Retention),
     /// Check everything a job needs, and say what to do about what is missing.
     Doctor,
     /// Print a completion script for a shell.
@@ -174,34 +185,15 @@ pub struct Retry {
     pub mode: Option<Mode>,
 }
 
-/// `codeteam ledger`.
-#[derive(Subcommand, Debug)]
-pub enum Ledger {
-    /// Recompute every hash chain and compare it with the heads and totals of the jobs.
-    Verify {
-        /// Only this job: its id, or the end of it.
-        job: Option<String>,
-    },
-    /// Show the entries of a job.
-    Show {
-        /// A job id, or the end of one.
-        job: String,
-    },
-}
-
 fn parse_mode(text: &str) -> Result<Mode, String> {
     text.parse().map_err(|_| "expected mechanic or genius".to_owned())
 }
 
 fn parse_dollars(text: &str) -> Result<domain::MicroUsd, String> {
-    let expected = || "expected an amount of US dollars above 0, such as 0.25".to_owned();
-    let (whole, fraction) = text.trim_start_matches('$').split_once('.').unwrap_or((text.trim_start_matches('$'), ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || fraction.len() > 6 || !digits(whole) || !digits(fraction) {
-        return Err(expected());
+    match money::parse_amount(text)? {
+        domain::MicroUsd::ZERO => Err("expected an amount of US dollars above 0, such as 0.25".to_owned()),
+        amount => Ok(amount),
     }
-    let micros: i64 = format!("{whole}{fraction:0<6}").parse().map_err(|_| expected())?;
-    if micros > 0 { Ok(domain::MicroUsd(micros)) } else { Err(expected()) }
 }
 
 fn parse_loopback(text: &str) -> Result<SocketAddr, String> {

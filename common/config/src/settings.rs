@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use domain::{Caps, MicroUsd, Mode, Secret};
+use store::retention::Keep;
 
 /// Every setting there is. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -47,6 +48,9 @@ pub struct Settings {
     /// `CODETEAM_LOCAL_REMOTES=1`: jobs may name repositories on this machine, and URLs with a password. Set
     /// by the commands that serve one person on their own machine.
     pub local_remotes: bool,
+    /// `RETENTION_EVENTS_MONTHS`, `RETENTION_STEPS_MONTHS`, `RETENTION_LEDGER_MONTHS`: how many months the always-on
+    /// service keeps beside the current one; all unless set.
+    pub retention: Keep,
     /// `PATH`: where tools are looked for.
     pub path: String,
     /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
@@ -118,6 +122,7 @@ impl Settings {
             text(own).map_or_else(fallback, PathBuf::from)
         };
         let caps = "a whole number greater than 0 (it can only lower the mode's cap)";
+        let months = "a whole number of months greater than 0";
         Ok(Self {
             database_url: secret("DATABASE_URL"),
             database_connections: positive(text, "DATABASE_CONNECTIONS", "a whole number greater than 0")?.unwrap_or(8),
@@ -137,6 +142,11 @@ impl Settings {
             invoke_key: text("CODETEAM_INVOKE_ACCESS_KEY").zip(secret("CODETEAM_INVOKE_SECRET_KEY")),
             proxy: secret("HTTPS_PROXY"),
             local_remotes: parsed::<u8>(text, "CODETEAM_LOCAL_REMOTES", "1 or 0")? == Some(1),
+            retention: Keep {
+                events: positive(text, "RETENTION_EVENTS_MONTHS", months)?,
+                steps: positive(text, "RETENTION_STEPS_MONTHS", months)?,
+                ledger: positive(text, "RETENTION_LEDGER_MONTHS", months)?,
+            },
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             environment: Environment::default(),
         })
@@ -208,6 +218,7 @@ mod tests {
         assert_eq!(error.to_string(), r#"MODE is "wizard": expected mechanic or genius"#);
         assert!(read(&[("STEP_CAP", "0")], false).unwrap_err().to_string().starts_with(r#"STEP_CAP is "0": expected a whole number"#));
         assert!(read(&[("TOKEN_CAP", "-1")], false).is_err());
+        assert!(read(&[("RETENTION_EVENTS_MONTHS", "0")], false).is_err(), "this month is always kept");
     }
 
     #[test]

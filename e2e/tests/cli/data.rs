@@ -23,6 +23,9 @@ async fn the_help_lists_every_command_with_the_exit_codes() {
         "stop",
         "retry",
         "ledger",
+        "cost",
+        "budget",
+        "retention",
         "doctor",
         "completions",
     ];
@@ -61,7 +64,7 @@ async fn data_is_json_where_it_is_asked_for() {
     let kinds: Vec<&str> = entries.iter().filter_map(|entry| entry["kind"].as_str()).collect();
     assert_eq!(kinds, ["reserved", "settled", "reserved", "settled"]);
     let verified = codeteam(&["ledger", "verify", job_id]).await.json(0);
-    assert_eq!(verified, json!({ "jobs": 1, "rows": 4, "faults": [] }));
+    assert_eq!(verified, json!({ "jobs": 1, "rows": 4, "anchors": 0, "retired": [], "faults": [], "anchor_faults": [] }));
 
     let retried = codeteam(&["retry", job_id, "--mode", "genius"]).await.json(0);
     assert_eq!(retried["retry_of"], job_id);

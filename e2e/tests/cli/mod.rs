@@ -2,6 +2,7 @@
 
 mod data;
 mod endings;
+mod money;
 mod refusals;
 mod up;
 

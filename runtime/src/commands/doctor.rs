@@ -6,10 +6,11 @@ use config::{Services, Settings};
 use domain::Mode;
 use process::{Command, Exit, PostgresOptions};
 use serde::Serialize;
+use store::roles;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Failure, Outcome};
-use crate::{screen, state};
+use crate::{screen, state, upkeep};
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -40,6 +41,7 @@ pub(crate) async fn run(json: bool, mut settings: Settings) -> Outcome {
         tool("python3", &["--version"], &settings, "install Python 3: it fetches PostgreSQL and runs the demonstration's tests").await,
     ];
     checks.push(database(&settings).await);
+    checks.extend(ledger(&settings).await);
     checks.push(match up {
         Some((_, up)) => {
             Check { what: "codeteam up", state: State::Ok, found: format!("runs as process {}, server {}", up.pid, up.server) }
@@ -98,6 +100,24 @@ async fn database(settings: &Settings) -> Check {
         },
         Err(error) => check(State::Bad, format!("{error:#}")),
     }
+}
+
+/// Budgets, anchors and privileges, where there is a database.
+async fn ledger(settings: &Settings) -> Option<Check> {
+    settings.database_url.as_ref()?;
+    let db = Services::new(settings.clone()).db().await.ok()?;
+    let check = |state, found| Check { what: "ledger", state, found };
+    let looked = async { Ok::<_, store::StoreError>((upkeep::problems(&db).await?, roles::may_change_ledger(&db).await?)) };
+    Some(match looked.await {
+        Ok((problems, _)) if !problems.is_empty() => check(State::Bad, problems.join("; ")),
+        Ok((_, false)) => check(State::Ok, "append-only by privilege; anchored, and the budgets agree with it".to_owned()),
+        Ok((_, true)) => check(
+            State::Ok,
+            "anchored, and the budgets agree with it; append-only by trigger alone, since this role owns it (`codeteam migrate --grant-app ROLE`)"
+                .to_owned(),
+        ),
+        Err(error) => check(State::Bad, error.to_string()),
+    })
 }
 
 async fn postgres(settings: &Settings) -> Check {

@@ -3,37 +3,51 @@
 use config::Services;
 use domain::MicroUsd;
 use domain::ledger::EntryKind;
-use store::{jobs, ledger};
+use store::ledger::AnchorFault;
+use store::{anchors, jobs, ledger};
 
+use super::ledger_export;
 use crate::cli::Ledger;
 use crate::exit::{Failure, Outcome};
 use crate::screen::{self, table, thousands};
 
-/// Verifies or shows.
+/// Verifies, shows or exports.
 pub(crate) async fn run(command: Ledger, json: bool, services: &Services) -> Outcome {
     match command {
-        Ledger::Verify { job } => verify(job, json, services).await,
+        Ledger::Verify { job, incremental, anchor } => verify(job, incremental, &anchor, json, services).await,
         Ledger::Show { job } => show(&job, json, services).await,
+        Ledger::Export { csv, days } => ledger_export::run(days, json && !csv, services).await,
     }
 }
 
-async fn verify(job: Option<String>, json: bool, services: &Services) -> Outcome {
+async fn verify(job: Option<String>, incremental: bool, logged: &[(i64, String)], json: bool, services: &Services) -> Outcome {
     let db = services.db().await?;
     let job_id = match job {
         Some(job) => Some(jobs::get(&db, jobs::find(&db, &job).await?).await?.job.job_id),
         None => None,
     };
-    let verified = ledger::verify(&db, job_id).await?;
+    let mut verified = match incremental {
+        true => ledger::verify_new(&db).await?,
+        false => ledger::verify(&db, job_id).await?,
+    };
+    for (anchor_no, hash) in logged {
+        if !anchors::matches(&db, *anchor_no, hash).await? {
+            verified.anchor_faults.push(AnchorFault { anchor_no: *anchor_no, what: "it is not the one that the log names".to_owned() });
+        }
+    }
     screen::data(json, &verified, || {
-        let mut lines: Vec<String> =
-            verified.faults.iter().map(|fault| format!("job {} row {}: {}", fault.job_id, fault.seq, fault.what)).collect();
-        let verdict = if verified.faults.is_empty() { "every chain holds" } else { "BROKEN" };
-        lines.push(format!("{} rows of {} jobs: {verdict}", thousands(verified.rows), thousands(verified.jobs)));
-        lines.join("\n")
+        let faults = verified.faults.iter().map(|fault| format!("job {} row {}: {}", fault.job_id, fault.seq, fault.what));
+        let anchors = verified.anchor_faults.iter().map(|fault| format!("anchor {}: {}", fault.anchor_no, fault.what));
+        let retired = verified.retired.iter().map(|text| format!("dropped by retention: {}", text.split(' ').next().unwrap_or(text)));
+        let verdict = if verified.holds() { "every chain holds" } else { "BROKEN" };
+        let counts = [verified.rows, verified.jobs, verified.anchors].map(thousands);
+        let summary = format!("{} rows of {} jobs, {} anchors: {verdict}", counts[0], counts[1], counts[2]);
+        faults.chain(anchors).chain(retired).chain([summary]).collect::<Vec<_>>().join("\n")
     })?;
-    match verified.faults.len() {
-        0 => Ok(()),
-        faults => Err(Failure::Job(format!("the ledger of {faults} jobs does not hold"))),
+    match (verified.faults.len(), verified.anchor_faults.is_empty()) {
+        (0, true) => Ok(()),
+        (0, false) => Err(Failure::Job("the ledger's anchors do not hold".to_owned())),
+        (faults, _) => Err(Failure::Job(format!("the ledger of {faults} jobs does not hold"))),
     }
 }
 

@@ -1,12 +1,16 @@
 //! The commands, one file each (the small ones about jobs together).
 
+mod budget;
+mod cost;
 mod demo;
 mod doctor;
 mod follow;
 mod invoke;
 mod jobs;
 mod ledger;
+mod ledger_export;
 mod local;
+mod retention;
 mod retry;
 mod run;
 mod serve;
@@ -18,7 +22,7 @@ use clap::CommandFactory;
 use config::logging::{self, Format};
 use config::{Services, Settings};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Migrate};
 use crate::exit::{Failure, Outcome};
 use crate::invoke_api::LogTailLayer;
 use crate::{screen, state};
@@ -63,13 +67,16 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Completions { .. } => Ok(()),
         // Who can call this can read the same files and reach the same network anyway.
         Command::Invoke(args) => invoke::run(args, json, &connected(Settings { local_remotes: true, ..settings })).await,
-        Command::Migrate => migrate(settings).await,
+        Command::Migrate(args) => migrate(args, settings).await,
         Command::Jobs(args) => jobs::run(args, json, &connected(settings)).await,
         Command::Show(job) => show::run(job, json, &connected(settings)).await,
         Command::Watch(job) => follow::run(job, json, &connected(settings)).await,
         Command::Stop(job) => jobs::stop(job, json, &connected(settings)).await,
         Command::Retry(args) => retry::run(args, json, &connected(settings)).await,
         Command::Ledger(command) => ledger::run(command, json, &connected(settings)).await,
+        Command::Cost(args) => cost::run(args, json, &connected(settings)).await,
+        Command::Budget(command) => budget::run(command, json, &connected(settings)).await,
+        Command::Retention(args) => retention::run(args, json, &connected(settings)).await,
     }
 }
 
@@ -81,13 +88,14 @@ fn connected(mut settings: Settings) -> Services {
     Services::new(settings)
 }
 
-async fn migrate(settings: Settings) -> Outcome {
+async fn migrate(args: Migrate, settings: Settings) -> Outcome {
     let services = connected(settings);
     let Some(url) = &services.settings.database_url else {
         return Err(Failure::Environment(anyhow::anyhow!("DATABASE_URL is not set: it names the database to migrate")));
     };
     let db = store::Db::connect(url, 1, std::time::Duration::from_secs(10)).await?;
     db.migrate().await?;
+    store::roles::grant(&db, &args.grant_app, &args.grant_read).await?;
     screen::progress("the schema is up to date");
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::exit::Outcome;
 use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::sigv4::KeyPair;
-use crate::{background, registry, shutdown};
+use crate::{background, registry, shutdown, upkeep};
 
 /// Serves until told to stop.
 pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
@@ -33,6 +33,7 @@ pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     let db = services.db().await?;
     let server = Server::bind(args.listen, registry, db.clone(), invoke).await?;
     let mut tasks = JoinSet::new();
+    upkeep::spawn_retention(&mut tasks, db.clone(), services.settings.retention, shutdown.clone());
     background::spawn_sweeper(&mut tasks, db, shutdown.clone());
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
     let address = server.address()?;

@@ -13,7 +13,7 @@ use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::state::{UpFile, UpState};
 use crate::worker::{PATIENCE, Worker};
-use crate::{background, registry, screen, shutdown};
+use crate::{background, registry, screen, shutdown, upkeep};
 
 /// Database, server and worker in this process, until told to stop. The data stays in the state directory.
 pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
@@ -31,6 +31,7 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     let address = server.address()?;
     let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots, PATIENCE).await?;
     let mut tasks = JoinSet::new();
+    upkeep::spawn_retention(&mut tasks, db.clone(), services.settings.retention, shutdown.clone());
     background::spawn_sweeper(&mut tasks, db, shutdown.clone());
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
     let working = {
