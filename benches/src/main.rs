@@ -7,6 +7,7 @@ mod dispatch_cost;
 mod echo;
 mod figures;
 mod http;
+mod ledger;
 mod peers;
 mod sizes;
 mod step_cost;
@@ -35,13 +36,15 @@ async fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["dispatch"] => dispatch_cost::run().await,
         ["step"] => step_cost::run().await,
+        ["ledger"] => ledger::run().await,
         ["sizes"] => sizes::run().await,
         [] | ["all"] => {
             dispatch_cost::run().await?;
             step_cost::run().await?;
+            ledger::run().await?;
             sizes::run().await
         }
-        other => bail!("no benchmark {:?}; there are dispatch, step, sizes and all", other.join(" ")),
+        other => bail!("no benchmark {:?}; there are dispatch, step, ledger, sizes and all", other.join(" ")),
     }
 }
 

@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Beside the product: what tests and benchmarks are made of.
     ("testkit", &["domain", "process", "store"]),
     // Benchmarks drive the whole product, as its own commands do: the one crate that stands on `codeteam`.
-    ("benches", &["codeteam", "config", "dispatch", "domain", "process", "testkit"]),
+    ("benches", &["codeteam", "config", "dispatch", "domain", "process", "store", "testkit"]),
     ("e2e", &["process"]),
 ];
 
