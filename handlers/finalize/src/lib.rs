@@ -3,6 +3,7 @@
 mod publish;
 mod report;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -29,6 +30,9 @@ pub struct Finalize {
     pub git: Git,
     /// Where the result goes.
     pub forge: Arc<dyn Forge>,
+    /// Where jobs are checked out. What a job needs for a while lies in a folder named after its lease, as
+    /// its checkout does, so that the next worker clears away what a killed one left.
+    pub checkouts: PathBuf,
 }
 
 /// Which job, held under which epoch, and how it ended.
@@ -82,6 +86,6 @@ impl Handler for Finalize {
 
 impl Configured for Finalize {
     async fn configure(services: &Services) -> Result<Self> {
-        Ok(Self { db: services.db().await?, git: services.git(), forge: services.forge().await? })
+        Ok(Self { db: services.db().await?, git: services.git(), forge: services.forge().await?, checkouts: services.checkouts() })
     }
 }

@@ -1,5 +1,6 @@
 //! The effects of a job, each in the order intent, look-up, creation, reading back, confirmation.
 
+use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, Kind, Outcome};
@@ -72,7 +73,9 @@ impl Finalize {
             None => self.forge.remote(&job.repository).await.map_err(failure::of_forge)?,
         };
         let remote: Remote = remote.parse().map_err(failure::of_git)?;
-        let folder = tempfile::tempdir().map_err(|error| HandlerError::Internal(error.into()))?;
+        let lease = self.checkouts.join(format!("{}-{epoch}", job.job_id));
+        let folder = std::fs::create_dir_all(&lease).and_then(|()| tempfile::Builder::new().prefix("publish-").tempdir_in(&lease));
+        let folder = folder.with_context(|| format!("cannot create a folder in {}", lease.display()))?;
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
         let checkout = Checkout::create(&mirror, &base, &folder.path().join("checkout"), &ctx.cancel).await.map_err(failure::of_git)?;
         checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;

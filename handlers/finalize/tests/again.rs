@@ -17,6 +17,16 @@ async fn the_second_time_nothing_is_done() {
     assert_eq!((finished.at, finished.outcome), (ended, succeeded()));
 }
 
+#[tokio::test]
+async fn what_a_push_needs_for_a_while_lies_where_the_next_worker_clears_it_away() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.changed(asked()).await;
+    // A file in the place of the folder of all checkouts.
+    std::fs::write(world.repository.path("checkouts"), "").unwrap();
+    let error = world.finalize(job_id, epoch, succeeded()).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("checkouts/{job_id}-{epoch}")), "{error}");
+}
+
 /// The database goes away for a write of `table` that fulfils `when`.
 async fn break_write(world: &World, table: &str, when: &str) {
     let statement = format!(

@@ -33,7 +33,8 @@ impl World {
         let (test, repository) = (TestDb::new().await, Repository::with(&[("price.py", "def price():\n    return 1\n")]).await);
         let git = Git::new(GitOptions::new(PATH, repository.path("mirrors")));
         let forge = LocalForge::new(repository.path("forge"), Unregistered::Record);
-        let finalize = Finalize { db: test.db.clone(), git, forge: std::sync::Arc::new(forge) };
+        let checkouts = repository.path("checkouts");
+        let finalize = Finalize { db: test.db.clone(), git, forge: std::sync::Arc::new(forge), checkouts };
         Self { test, repository, finalize }
     }
 
