@@ -16,6 +16,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 /// alike; development dependencies are in [`DEV_ARROWS`].
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
+    ("failpoints", &[]),
     ("process", &[]),
     ("dispatch", &["domain"]),
     ("git", &["domain", "process"]),
@@ -24,12 +25,29 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("agent", &["domain", "llm", "process"]),
     ("config", &["dispatch", "domain", "git", "github", "llm", "store"]),
-    ("enqueue", &["config", "dispatch", "domain", "git", "github", "llm", "store"]),
-    ("triage", &["config", "dispatch", "domain", "github", "store"]),
-    ("claim", &["config", "dispatch", "domain", "store"]),
-    ("step", &["agent", "config", "dispatch", "domain", "git", "github", "llm", "process", "store"]),
-    ("finalize", &["config", "dispatch", "domain", "git", "github", "store"]),
-    ("codeteam", &["claim", "config", "dispatch", "domain", "enqueue", "finalize", "git", "github", "process", "step", "store", "triage"]),
+    ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
+    ("triage", &["config", "dispatch", "domain", "failpoints", "github", "store"]),
+    ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
+    ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "store"]),
+    ("finalize", &["config", "dispatch", "domain", "failpoints", "git", "github", "store"]),
+    (
+        "codeteam",
+        &[
+            "claim",
+            "config",
+            "dispatch",
+            "domain",
+            "enqueue",
+            "failpoints",
+            "finalize",
+            "git",
+            "github",
+            "process",
+            "step",
+            "store",
+            "triage",
+        ],
+    ),
     // Beside the product: what tests and benchmarks are made of.
     ("testkit", &["domain", "process", "store"]),
     // Benchmarks drive the whole product, as its own commands do: the one crate that stands on `codeteam`.
@@ -57,7 +75,7 @@ const FLOORS: &[&[&str]] = &[
     &["agent", "config"],
     &["store", "llm", "github", "git", "dispatch"],
     &["process"],
-    &["domain"],
+    &["domain", "failpoints"],
 ];
 
 /// Arrows that would go down and are forbidden all the same: the agent's tools get ports, so that

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::upkeep;
 use config::{Configured, Services};
 use dispatch::{Ctx, call};
+use failpoints::fail_point;
 use rand::Rng;
 use store::{Db, queue};
 use tokio::task::JoinSet;
@@ -39,7 +40,12 @@ pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToke
 
 /// Takes expired leases back, whoever held them, and says so.
 pub async fn sweep(db: &Db) {
-    match queue::sweep(db, None).await {
+    fail_point!(BeforeSweep);
+    let swept = queue::sweep(db, None).await;
+    if swept.as_ref().is_ok_and(|jobs| !jobs.is_empty()) {
+        fail_point!(AfterSweep);
+    }
+    match swept {
         Ok(jobs) if jobs.is_empty() => {}
         Ok(jobs) => tracing::warn!("took back {} expired leases: {jobs:?}", jobs.len()),
         Err(error) => tracing::warn!("cannot look for expired leases: {error}"),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{Clock, Epoch, JobId};
+use failpoints::fail_point;
 use store::queue::{self, LEASE};
 use store::{Db, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -129,7 +130,9 @@ impl Leases {
             self.stop(|(job_id, _)| stopped.contains(job_id));
             return Ok(());
         }
+        fail_point!(BeforeRenew);
         let renewed = queue::renew(&self.db, &leases, LEASE, None).await?;
+        fail_point!(AfterRenew);
         for (lease, held) in self.held().iter_mut().filter(|(lease, _)| leases.contains(lease)) {
             if renewed.lost.contains(lease) {
                 held.lost.cancel();

@@ -8,6 +8,7 @@ use claim::{Claim, ClaimRequest};
 use config::{Configured, Services};
 use dispatch::{Ctx, HandlerError, call};
 use domain::{Epoch, JobId, Mode, Outcome, SystemClock};
+use failpoints::fail_point;
 use finalize::{Finalize, FinalizeRequest};
 use rand::Rng;
 use step::{Step, StepRequest, StepResponse};
@@ -168,9 +169,24 @@ impl Worker {
     async fn settle(&self, job_id: JobId, epoch: Epoch, driven: &Driven) -> Result<(), StoreError> {
         match driven {
             Driven::Finalized | Driven::Lost | Driven::OverBudget(_) => Ok(()),
-            Driven::Released(reason) => queue::release(&self.db, job_id, epoch, reason).await,
-            Driven::Failed { cause } => queue::fail_attempt(&self.db, job_id, epoch, cause).await.map(drop),
-            Driven::Waits { cause, after } => queue::wait_out(&self.db, job_id, epoch, cause, *after, self.patience).await,
+            Driven::Released(reason) => {
+                fail_point!(BeforeRelease);
+                queue::release(&self.db, job_id, epoch, reason).await?;
+                fail_point!(AfterRelease);
+                Ok(())
+            }
+            Driven::Failed { cause } => {
+                fail_point!(BeforeFailure);
+                queue::fail_attempt(&self.db, job_id, epoch, cause).await?;
+                fail_point!(AfterFailure);
+                Ok(())
+            }
+            Driven::Waits { cause, after } => {
+                fail_point!(BeforeWait);
+                queue::wait_out(&self.db, job_id, epoch, cause, *after, self.patience).await?;
+                fail_point!(AfterWait);
+                Ok(())
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{JobId, Mode, OwnerId};
+use failpoints::fail_point;
 use serde::Deserialize;
 use store::Db;
 use store::queue::{self, Claimed, LEASE};
@@ -53,11 +54,16 @@ impl Handler for Claim {
             return Err(HandlerError::Invalid(format!("slots is {}: expected 1 to {MOST_SLOTS}", request.slots)));
         }
         let owner = request.worker.unwrap_or(self.owner);
+        fail_point!(BeforeClaim);
         let claimed = match request.job_id {
             Some(job_id) => queue::claim_one(&self.db, owner, job_id, LEASE, None).await.map(Vec::from_iter),
             None => queue::claim(&self.db, owner, request.mode, request.slots, LEASE, None).await,
         };
-        claimed.map_err(failure::of_store)
+        let claimed = claimed.map_err(failure::of_store)?;
+        if !claimed.is_empty() {
+            fail_point!(AfterClaim);
+        }
+        Ok(claimed)
     }
 }
 

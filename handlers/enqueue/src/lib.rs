@@ -6,6 +6,7 @@ use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError, HttpRequest};
 use domain::{JobId, NewJob};
+use failpoints::fail_point;
 use github::signature::SIGNATURE_HEADER;
 use github::webhook::{self, DELIVERY_HEADER, EVENT_HEADER, MAX_BODY_BYTES};
 use github::{Reaction, Triggers, WebhookSecrets, interpret};
@@ -71,10 +72,13 @@ impl Handler for Enqueue {
     type Response = JobAccepted;
 
     async fn handle(&self, _ctx: Ctx, request: EnqueueRequest) -> Result<JobAccepted, HandlerError> {
-        match request {
+        fail_point!(BeforeEnqueue);
+        let accepted = match request {
             EnqueueRequest::Job(job) => self.job(*job).await,
             EnqueueRequest::Webhook(webhook) => self.webhook(&webhook).await,
-        }
+        };
+        fail_point!(AfterEnqueue);
+        accepted
     }
 
     fn from_http(request: HttpRequest) -> Result<EnqueueRequest, HandlerError> {

@@ -10,6 +10,7 @@ use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Epoch, JobId, Outcome, Spent};
+use failpoints::fail_point;
 use git::Git;
 use github::Forge;
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,9 @@ impl Handler for Finalize {
 
     async fn handle(&self, ctx: Ctx, request: FinalizeRequest) -> Result<Finalized, HandlerError> {
         let FinalizeRequest { job_id, epoch, outcome } = request;
+        fail_point!(BeforeDecide);
         let outcome = queue::decide(&self.db, job_id, epoch, &outcome).await.map_err(failure::of_store)?;
+        fail_point!(AfterDecide);
         let work = steps::load(&self.db, job_id, epoch).await.map_err(failure::of_store)?;
         let links = match self.publish(&ctx, epoch, &work, &outcome).await {
             Ok(links) => links,
@@ -79,7 +82,9 @@ impl Handler for Finalize {
             Err(error) => return Err(error),
         };
         let stored = serde_json::to_value(&links).map_err(|error| HandlerError::Internal(error.into()))?;
+        fail_point!(BeforeFinish);
         let spent = finish::finish(&self.db, job_id, epoch, &outcome, &stored).await.map_err(failure::of_store)?;
+        fail_point!(AfterFinish);
         Ok(Finalized { outcome, links, spent })
     }
 }

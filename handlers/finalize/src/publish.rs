@@ -4,6 +4,7 @@ use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, Kind, Outcome};
+use failpoints::fail_point;
 use git::{Checkout, CommitId, DiffStat, Identity, Remote, TreeId};
 use github::{NewPullRequest, PullRequest};
 use serde::Serialize;
@@ -92,7 +93,9 @@ impl Finalize {
         };
         let detail = json!({ "branch": branch, "commit": commit.as_str() });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
+        fail_point!(AfterBranchIntent);
         self.git.push(&checkout, &commit, &remote, &branch).await.map_err(failure::of_git)?;
+        fail_point!(AfterPush);
         let there = self.git.remote_branch(&remote, &branch).await.map_err(failure::of_git)?;
         if there.as_ref() != Some(&commit) {
             return Err(HandlerError::RetryAfter {
@@ -101,6 +104,7 @@ impl Finalize {
             });
         }
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
+        fail_point!(AfterBranch);
         Ok(Some(Pushed { branch, base: base_branch, commit, stat }))
     }
 
@@ -115,11 +119,14 @@ impl Finalize {
         };
         let detail = json!({ "head": new.head });
         effects::intend(&self.db, job.job_id, epoch, EffectName::PullRequest, &detail).await.map_err(failure::of_store)?;
+        fail_point!(AfterPullRequestIntent);
         self.forge.open_pull_request(&job.repository, &new).await.map_err(failure::of_forge)?;
+        fail_point!(AfterPullRequestOpened);
         let there = self.forge.find_pull_request(&job.repository, &new.head).await.map_err(failure::of_forge)?;
         let there = there.ok_or_else(|| missing(format!("the pull request of {}", new.head)))?;
         let detail = json!({ "head": new.head, "number": there.number, "url": there.url });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::PullRequest, &detail).await.map_err(failure::of_store)?;
+        fail_point!(AfterPullRequest);
         Ok(there)
     }
 
@@ -128,14 +135,17 @@ impl Finalize {
         let marker = report::marker(job.job_id);
         let detail = json!({ "number": number });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
+        fail_point!(AfterCommentIntent);
         let find = || self.forge.find_comment(&job.repository, number, &marker);
         if find().await.map_err(failure::of_forge)?.is_none() {
             let body = report::comment(work, outcome);
             self.forge.comment(&job.repository, number, &body).await.map_err(failure::of_forge)?;
+            fail_point!(AfterCommentWritten);
         }
         let there = find().await.map_err(failure::of_forge)?.ok_or_else(|| missing(format!("the comment on #{number}")))?;
         let detail: Value = json!({ "number": number, "id": there.id, "url": there.url });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
+        fail_point!(AfterComment);
         Ok(there.url)
     }
 }

@@ -6,6 +6,7 @@ use agent::{AgentError, Environment, ToolContext, run_tools};
 use anyhow::{Context, anyhow};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
+use failpoints::fail_point;
 use process::Limits;
 use store::steps;
 use tokio::time::Instant;
@@ -48,10 +49,12 @@ impl Step {
             Err(error) => return Err(HandlerError::Internal(error.into())),
         };
         let took = started.elapsed();
+        fail_point!(AfterTools);
         let checkpoint = match ran.changed {
             true => Some(checkout.git.checkpoint().await.map_err(failure::of_git)?),
             false => None,
         };
+        fail_point!(AfterCheckpoint);
         turn.ran(ran, took);
         let results = serde_json::to_value(turn.history.last().and_then(|step| step.ran.as_ref())).context("the results are not JSON")?;
         let acted = steps::Acted {
@@ -62,6 +65,7 @@ impl Step {
             took,
         };
         steps::store_results(&self.db, job_id, epoch, &acted).await.map_err(failure::of_store)?;
+        fail_point!(AfterResults);
         self.checkouts.end(job_id, epoch, step_no).await?;
         Ok(true)
     }

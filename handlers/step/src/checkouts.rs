@@ -13,6 +13,7 @@ use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, JobId};
+use failpoints::fail_point;
 use git::{Checkout, Git, GitError, Remote};
 use github::Forge;
 use store::Db;
@@ -75,7 +76,9 @@ impl Checkouts {
             let tree = tree.parse().map_err(failure::of_git)?;
             checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
         }
+        fail_point!(BeforePrepared);
         steps::prepared(db, job.job_id, epoch, base.as_str(), started.elapsed()).await.map_err(failure::of_store)?;
+        fail_point!(AfterPrepared);
         self.end(job.job_id, epoch, done).await?;
         job_checkout(checkout, &folder)
     }

@@ -6,6 +6,7 @@ use agent::PastStep;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{CapReached, Caps, MicroUsd, Outcome, Reservation, Usage};
+use failpoints::fail_point;
 use llm::{LlmError, ModelRequest, Reply};
 use store::ledger::{self, LateSettlement};
 use store::steps::{self, Answered};
@@ -51,10 +52,12 @@ impl Step {
         let model = turn.model.name.as_str();
         let reserved = call.reservation.cost_microusd;
         let reserve = steps::Reserve { step_no, model, cost_microusd: reserved, max_output: call.reservation.max_output };
+        fail_point!(BeforeReserve);
         let number = match steps::reserve(&self.db, job_id, epoch, reserve).await {
             Err(refused @ StoreError::OverBudget(_)) => return Ok(Thought::End(StepResponse::Waits { reason: refused.to_string() })),
             number => number.map_err(failure::of_store)?,
         };
+        fail_point!(AfterReserve);
         let started = Instant::now();
         let deadline = ctx.deadline.min(started + turn.active_left());
         let called = self.call(ctx, turn, &call, deadline).await;
@@ -99,7 +102,9 @@ impl Step {
             cost_microusd: cost,
             tools: reply.tool_calls.iter().map(|call| call.name.clone()).collect(),
         };
+        fail_point!(AfterCall);
         store(&self.db, turn, &answer).await?;
+        fail_point!(AfterReply);
         remember(turn, step_no.unsigned_abs(), reply, cost, took);
         Ok(Thought::Stored)
     }

@@ -9,6 +9,7 @@ use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Epoch, JobId, Mode, Outcome, OwnerId};
+use failpoints::fail_point;
 use github::{Forge, ForgeError, Permission, Triggers};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -79,6 +80,7 @@ impl Handler for Triage {
         let Some((job_id, epoch)) = claimed else {
             return Ok(Triaged::Nothing);
         };
+        fail_point!(AfterTriageClaim);
         match self.triage(job_id, epoch).await {
             Err(error @ HandlerError::LeaseLost(_)) => Err(error),
             Err(error) => {
@@ -106,6 +108,7 @@ impl Triage {
         match decide(&work.job.trigger, work.job.mode, work.job.input.requester.as_deref(), permission, &self.triggers) {
             Decision::Run { mode, reason } => {
                 queue::triaged(&self.db, job_id, epoch, mode, &reason).await.map_err(failure::of_store)?;
+                fail_point!(AfterTriage);
                 Ok(Triaged::Ready { job_id, mode, reason })
             }
             Decision::Refuse { reason } => {
