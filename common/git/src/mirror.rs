@@ -19,6 +19,9 @@ const HEAD: &str = "refs/codeteam/HEAD";
 /// git holds a lock on a ref for moments; one that is this much older was left by a git that was killed.
 const STALE: Duration = Duration::from_secs(30);
 
+/// What git says about a lock that is in its way.
+const LOCKED: &str = ".lock': File exists";
+
 /// A bare copy of a remote, as it was when it was fetched.
 #[derive(Clone, Debug)]
 pub struct Mirror {
@@ -62,10 +65,10 @@ impl Git {
         }
         let mirror = Mirror { git: self.clone(), dir, remote: remote.clone(), head };
         match mirror.fetch(cancel).await {
-            Err(GitError::Failed { said, .. }) if said.contains(".lock': File exists") => {
+            Err(GitError::Failed { said, .. }) if said.contains(LOCKED) => {
                 tracing::warn!(git.mirror = %mirror.dir.display(), "a killed git left locks in a mirror; removing those older than {STALE:?}");
                 remove_stale_locks(&mirror.dir)?;
-                mirror.fetch(cancel).await?;
+                mirror.fetch(cancel).await.map_err(|error| still_locked(error, &mirror.dir))?;
             }
             result => result?,
         }
@@ -142,6 +145,14 @@ impl Mirror {
             Exit::Code(0) => Ok(()),
             _ => Err(failed(&output).about_remote(&self.remote.to_string())),
         }
+    }
+}
+
+/// A lock that is not old yet passes: nothing is wrong with the job that met it.
+fn still_locked(error: GitError, dir: &Path) -> GitError {
+    match error {
+        GitError::Failed { said, .. } if said.contains(LOCKED) => GitError::io("fetch into", dir)(io::Error::other(said)),
+        error => error,
     }
 }
 
