@@ -108,8 +108,10 @@ pub trait Forge: Send + Sync + 'static {
     /// The first comment on issue or pull request `number` whose body contains `marker`.
     async fn find_comment(&self, repository: &str, number: u64, marker: &str) -> Result<Option<Comment>, ForgeError>;
 
-    /// Writes a comment on issue or pull request `number`. Twice makes two.
-    async fn comment(&self, repository: &str, number: u64, body: &str) -> Result<Comment, ForgeError>;
+    /// Writes a comment on issue or pull request `number`, or returns the one that contains `marker` already,
+    /// unchanged. `body` contains it too. Who looks first and then writes leaves room for a second one: a
+    /// process may be frozen in between, and another do its work meanwhile.
+    async fn comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError>;
 }
 
 #[cfg(test)]

@@ -149,15 +149,19 @@ impl Forge for LocalForge {
         .await
     }
 
-    async fn comment(&self, repository: &str, number: u64, body: &str) -> Result<Comment, ForgeError> {
+    async fn comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError> {
         self.repository(repository).await?;
         let directory = self.directory(repository)?;
-        let body = body.to_owned();
+        let (marker, body) = (marker.to_owned(), body.to_owned());
         blocking(move || {
             let locked = directory.lock()?;
             locked.create("repository.json", &Repository::default())?;
             let folder = comments_of(number);
-            let id = next(&directory.records::<Comment>(&folder)?);
+            let comments: BTreeMap<u64, Comment> = directory.records(&folder)?;
+            if let Some(comment) = comments.values().find(|comment| comment.body.contains(&marker)) {
+                return Ok(comment.clone());
+            }
+            let id = next(&comments);
             let file = format!("{folder}/{id}.json");
             let comment = Comment { id, url: directory.url(&file), body };
             locked.replace(&file, &comment)?;

@@ -93,18 +93,34 @@ async fn many_workers_that_comment_at_once_lose_no_comment() {
     let mut commenting = tokio::task::JoinSet::new();
     for worker in 0..32 {
         let forge = LocalForge::new(root.path(), Unregistered::Refuse);
-        commenting.spawn(async move { forge.comment(TALLY, 7, &format!("from {worker}")).await.unwrap().id });
+        commenting.spawn(async move { forge.comment(TALLY, 7, &format!("<{worker}>"), &format!("from <{worker}>")).await.unwrap().id });
     }
     let ids: BTreeSet<u64> = commenting.join_all().await.into_iter().collect();
     assert_eq!(ids, (1..=32).collect());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_workers_that_write_the_comment_of_one_job_write_one() {
+    let root = root();
+    forge(&root).await;
+    let mut commenting = tokio::task::JoinSet::new();
+    for worker in 0..32 {
+        let forge = LocalForge::new(root.path(), Unregistered::Refuse);
+        let body = format!("from {worker} <!-- codeteam:1 -->");
+        commenting.spawn(async move { forge.comment(TALLY, 7, "codeteam:1 ", &body).await.unwrap() });
+    }
+    let comments: BTreeSet<String> =
+        commenting.join_all().await.into_iter().map(|comment| format!("{} {}", comment.id, comment.body)).collect();
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert_eq!(names(root.path().join("acme/tally/issues/7/comments")), BTreeSet::from(["1.json".to_owned()]));
 }
 
 #[tokio::test]
 async fn a_comment_is_found_by_its_marker_on_its_own_issue_only() {
     let root = root();
     let forge = forge(&root).await;
-    forge.comment(TALLY, 7, "something else").await.unwrap();
-    let comment = forge.comment(TALLY, 7, "done <!-- codeteam:1 -->").await.unwrap();
+    forge.comment(TALLY, 7, "something", "something else").await.unwrap();
+    let comment = forge.comment(TALLY, 7, "codeteam:1", "done <!-- codeteam:1 -->").await.unwrap();
     assert_eq!(forge.find_comment(TALLY, 7, "codeteam:1").await.unwrap(), Some(comment));
     assert_eq!(forge.find_comment(TALLY, 7, "codeteam:2").await.unwrap(), None);
     assert_eq!(forge.find_comment(TALLY, 8, "codeteam:1").await.unwrap(), None);
@@ -142,7 +158,7 @@ async fn an_unregistered_repository_does_not_exist_and_nothing_is_written() {
         forge.find_pull_request(TALLY, "codeteam/1").await.unwrap_err(),
         forge.open_pull_request(TALLY, &change("codeteam/1")).await.unwrap_err(),
         forge.find_comment(TALLY, 7, "codeteam:1").await.unwrap_err(),
-        forge.comment(TALLY, 7, "hello").await.unwrap_err(),
+        forge.comment(TALLY, 7, "hello", "hello").await.unwrap_err(),
     ] {
         assert!(matches!(&error, ForgeError::NotFound(text) if text.contains("no repository \"acme/tally\"")), "{error}");
     }
@@ -166,7 +182,7 @@ async fn names_that_leave_the_directory_are_refused() {
     let root = root();
     let forge = LocalForge::new(root.path().join("forge"), Unregistered::Record);
     for repository in ["../outside", "acme/..", "acme", "/etc/passwd", "acme/tally/pulls"] {
-        let error = forge.comment(repository, 7, "hello").await.unwrap_err();
+        let error = forge.comment(repository, 7, "hello", "hello").await.unwrap_err();
         assert!(matches!(&error, ForgeError::Invalid(text) if text.contains(repository)), "{error}");
     }
     assert_eq!(names(root.path()), BTreeSet::new());

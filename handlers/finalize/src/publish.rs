@@ -139,7 +139,7 @@ impl Finalize {
         let find = || self.forge.find_comment(&job.repository, number, &marker);
         if find().await.map_err(failure::of_forge)?.is_none() {
             let body = report::comment(work, outcome);
-            self.forge.comment(&job.repository, number, &body).await.map_err(failure::of_forge)?;
+            self.forge.comment(&job.repository, number, &marker, &body).await.map_err(failure::of_forge)?;
             fail_point!(AfterCommentWritten);
         }
         let there = find().await.map_err(failure::of_forge)?.ok_or_else(|| missing(format!("the comment on #{number}")))?;

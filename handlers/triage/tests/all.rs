@@ -181,7 +181,7 @@ impl Forge for Slow {
         unreachable!("triage writes no comment")
     }
 
-    async fn comment(&self, _: &str, _: u64, _: &str) -> Result<Comment, ForgeError> {
+    async fn comment(&self, _: &str, _: u64, _: &str, _: &str) -> Result<Comment, ForgeError> {
         unreachable!("triage writes no comment")
     }
 }
