@@ -1,17 +1,3 @@
--- gates is made by migration 0003; this stands in for it until that is there.
-do $$
-begin
-    create table if not exists gates (
-        scope       text not null,
-        reason      text not null check (reason in ('paused', 'budget')),
-        until       timestamptz not null,
-        detail      jsonb not null,
-        created_at  timestamptz not null default now(),
-        primary key (scope, reason)
-    );
-end
-$$;
-
 -- budgets: the most that a scope may spend in a UTC day. A scope is `all`, `mode:mechanic`, `mode:genius` or
 -- `repository:owner/name`; one without a row has no limit.
 create table budgets (
@@ -57,7 +43,7 @@ $$;
 -- still open stand in the way. A scope of which less than 1 % is left is closed by a gate: nobody claims into it.
 create function reserve_spend(job_repository text, job_mode text, amount bigint)
 returns table (granted boolean, refused jsonb, again_at timestamptz, warnings jsonb)
-language plpgsql as $$
+language plpgsql rows 1 as $$
 declare
     scopes constant text[] := scopes_of(job_repository, job_mode);
     today constant date := (now() at time zone 'UTC')::date;
@@ -67,7 +53,7 @@ begin
     granted := true;
     warnings := '[]';
     -- Whoever sets a budget waits until this transaction has ended, or this one until the budget is there.
-    lock table budget_days in row share mode;
+    lock table budget_days in row exclusive mode;
     if not exists (select from budgets where budgets.scope = any(scopes)) then
         return next;
         return;
@@ -141,7 +127,7 @@ declare
     held bigint;
     spent date;
 begin
-    lock table budget_days in row share mode;
+    lock table budget_days in row exclusive mode;
     if not exists (select from budget_days where scope = any(scopes)) then
         return;
     end if;

@@ -3,6 +3,7 @@
 //!
 //! They never fail because something is slow: a goal that is missed is printed as missed.
 
+mod claim;
 mod dispatch_cost;
 mod echo;
 mod figures;
@@ -14,7 +15,7 @@ mod step_cost;
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use codeteam::invoke_api::LogTailLayer;
 use config::logging::{self, Format};
 
@@ -38,13 +39,16 @@ async fn run(arguments: &[&str]) -> Result<()> {
         ["step"] => step_cost::run().await,
         ["ledger"] => ledger::run().await,
         ["sizes"] => sizes::run().await,
+        ["claim"] => claim::run(1).await,
+        ["claim", "--pinned-minutes", minutes] => claim::run(minutes.parse().context("minutes are a whole number")?).await,
         [] | ["all"] => {
             dispatch_cost::run().await?;
             step_cost::run().await?;
             ledger::run().await?;
-            sizes::run().await
+            sizes::run().await?;
+            claim::run(1).await
         }
-        other => bail!("no benchmark {:?}; there are dispatch, step, ledger, sizes and all", other.join(" ")),
+        other => bail!("no benchmark {:?}; there are dispatch, step, ledger, sizes, claim and all", other.join(" ")),
     }
 }
 

@@ -7,7 +7,7 @@ use config::{Configured, Services};
 use dispatch::{Ctx, call};
 use failpoints::fail_point;
 use rand::Rng;
-use store::{Db, queue};
+use store::{Db, lanes, queue};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How often the coming months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
 
-/// Starts the sweeper in `tasks`: it takes back expired leases and makes the coming months' partitions. Any
+/// Starts the sweeper in `tasks`: it takes back expired leases, wakes jobs whose wait is over, looks after the lanes
+/// and makes the coming months' partitions. Any
 /// number of processes may sweep.
 pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToken) {
     upkeep::spawn_anchors(tasks, db.clone(), shutdown.clone());
@@ -33,6 +34,15 @@ pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToke
                 }
             }
             sweep(&db).await;
+            match queue::wake_due(&db, None).await {
+                Ok(woken) => woken.iter().for_each(|job| {
+                    tracing::info!(job.id = %job.job_id, "job {} waited long enough for its {}", job.job_id, job.waited_for);
+                }),
+                Err(error) => tracing::warn!("cannot look for jobs whose wait is over: {error}"),
+            }
+            if let Err(error) = lanes::tend(&db).await {
+                tracing::warn!("cannot look after the lanes: {error}");
+            }
             pause(SWEEP, &shutdown).await;
         }
     });

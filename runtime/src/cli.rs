@@ -1,6 +1,7 @@
 //! The command line.
 
 mod money;
+mod queue;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use domain::Mode;
 
 pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
+pub use queue::{Dead, DeadFilter, Dlq, Lanes, LanesCommand, Pause, Resume};
 
 /// A self-hosted team of AI coding workers.
 #[derive(Parser, Debug)]
@@ -54,6 +56,17 @@ pub enum Command {
     Stop(JobRef),
     /// Do a finished job again, as a new one.
     Retry(Retry),
+    /// Make a job ready at once, whatever it waits for and whoever holds it.
+    Requeue(JobRef),
+    /// Hold back jobs that nobody works on yet: all, mode:genius or repository:owner/name. Those under way go on.
+    Pause(Pause),
+    /// Let the jobs of a paused scope run again.
+    Resume(Resume),
+    /// The queues of the repositories: what they have, what they may run, what holds them back.
+    Lanes(Lanes),
+    /// Jobs that were given up: list, show, try again, put away.
+    #[command(subcommand)]
+    Dlq(Dlq),
     /// The record of what was paid.
     #[command(subcommand)]
     Ledger(Ledger),

@@ -41,6 +41,16 @@ pub enum EventKind {
     BudgetRefused,
     /// It ended: `{outcome, …}`.
     Finalized,
+    /// It waits without holding a worker: `{waiting_for, until}`.
+    Snoozed,
+    /// Its wait is over: `{waited_for, by}`, by `time` or `request`.
+    Woken,
+    /// An operator made it ready again, whoever held it: `{from}`, the state it was in.
+    Requeued,
+    /// A dead job is tried again from where it stood.
+    Redriven,
+    /// A dead job was taken out of the dead-letter queue; it stays dead.
+    Discarded,
 }
 
 /// One event, before it has a number.

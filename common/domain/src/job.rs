@@ -15,6 +15,30 @@ pub enum Mode {
     Genius,
 }
 
+impl Mode {
+    /// Attempts without progress before a job is given up.
+    pub const fn max_attempts(self) -> i32 {
+        match self {
+            Self::Mechanic | Self::Genius => 5,
+        }
+    }
+}
+
+/// What a waiting job waits for. No worker is held meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum WaitingFor {
+    /// Somebody who decides whether and how it runs.
+    Triage,
+    /// Money of a repository or a day.
+    Budget,
+    /// A person's answer.
+    Answer,
+    /// A moment.
+    Snooze,
+}
+
 /// What a job produces.
 #[derive(
     Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString,

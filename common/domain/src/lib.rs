@@ -17,7 +17,7 @@ pub use caps::{CapReached, Caps, Reservation, Spent};
 pub use clock::{Clock, SystemClock};
 pub use event::{Event, EventKind};
 pub use id::{Epoch, JobId, OwnerId};
-pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger};
+pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger, WaitingFor};
 pub use money::{MicroUsd, Price};
 pub use scope::Scope;
 pub use secret::Secret;

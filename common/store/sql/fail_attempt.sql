@@ -1,20 +1,18 @@
--- $1 job, $2 epoch, $3 cause, $4 most attempts, $5 base of the backoff in seconds, $6 most of it
+-- $1 job, $2 epoch, $3 cause, $4 most attempts of a mechanic, $5 of a genius, $6 base of the backoff in seconds, $7 most of it
 -- An attempt that failed. After the last one the job is only finalized: with the outcome that is decided
 -- already, or as dead.
 with failed as (
     update queue
-    set state = case when waiting_for = 'triage' and attempt < $4 then 'waiting' else 'ready' end,
-        waiting_for = case when attempt < $4 then waiting_for end,
-        mode = case when attempt >= $4 then coalesce(mode, 'mechanic') else mode end,
+    set (state, waiting_for, mode, outcome_pending, run_at) = (
+            select follows.state, follows.waiting_for, follows.mode, follows.outcome_pending, follows.run_at
+            from after_attempt(
+                attempt >= case when queue.mode = 'genius' then $5::int else $4::int end, $3::text, now() + backoff(attempt, $6, $7),
+                now(), queue.mode, queue.waiting_for, cancel_requested, queue.outcome_pending
+            ) as follows
+        ),
         epoch = epoch + 1,
         owner = null,
         lease_until = null,
-        outcome_pending = case when attempt >= $4
-            then coalesce(outcome_pending, jsonb_build_object('outcome', 'dead', 'cause', $3::text))
-            else outcome_pending end,
-        run_at = now() + make_interval(secs => case
-            when cancel_requested or attempt >= $4 then 0
-            else random() * least($6, $5 * power(2, least(attempt, 30) - 1)) end),
         event_seq = event_seq + 1
     where job_id = $1 and epoch = $2 and state = 'leased'
     returning job_id, attempt, run_at, event_seq

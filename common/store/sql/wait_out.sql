@@ -1,27 +1,31 @@
--- $1 job, $2 epoch, $3 cause, $4 not before, in seconds, $5 patience in seconds, $6 most attempts
+-- $1 job, $2 epoch, $3 cause, $4 not before, in seconds, $5 patience in seconds, $6 most attempts of a mechanic, $7 of a genius
 -- Something around the job is away: a provider, the forge, a key. That uses up no attempt; the pauses grow
 -- with the time it has lasted, up to a minute. When patience is over, the job is only finalized.
 with waited as (
-    select job_id, coalesce(retrying_since, now()) as since, now() - coalesce(retrying_since, now()) > make_interval(secs => $5) as over
+    select job_id, coalesce(retrying_since, now()) as since, now() - coalesce(retrying_since, now()) > make_interval(secs => $5) as over,
+           mode, waiting_for, cancel_requested, outcome_pending
     from queue
     where job_id = $1 and epoch = $2 and state = 'leased'
     for update
 ), given_back as (
     update queue
-    set state = case when waiting_for = 'triage' and not waited.over then 'waiting' else 'ready' end,
-        waiting_for = case when not waited.over then waiting_for end,
-        mode = case when waited.over then coalesce(mode, 'mechanic') else mode end,
+    set (state, waiting_for, mode, outcome_pending, run_at) = (
+            select follows.state, follows.waiting_for, follows.mode, follows.outcome_pending, follows.run_at
+            from after_attempt(
+                waited.over, $3::text,
+                now() + make_interval(secs => (1 + random() / 2)
+                    * greatest($4::float8, least(60, extract(epoch from now() - waited.since)::float8 / 2))),
+                now(), waited.mode, waited.waiting_for, waited.cancel_requested, waited.outcome_pending
+            ) as follows
+        ),
         epoch = epoch + 1,
         owner = null,
         lease_until = null,
         retrying_since = waited.since,
-        attempt = case when waited.over then $6 else greatest(attempt - 1, 0) end,
-        outcome_pending = case when waited.over
-            then coalesce(outcome_pending, jsonb_build_object('outcome', 'dead', 'cause', $3::text))
-            else outcome_pending end,
-        run_at = now() + make_interval(secs => case
-            when cancel_requested or waited.over then 0
-            else greatest($4::float8, least(60, extract(epoch from now() - waited.since)::float8 / 2)) * (1 + random() / 2) end),
+        attempt = case
+            when not waited.over then greatest(attempt - 1, 0)
+            when waited.mode = 'genius' then $7::int
+            else $6::int end,
         event_seq = event_seq + 1
     from waited
     where queue.job_id = waited.job_id

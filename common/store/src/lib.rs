@@ -6,21 +6,26 @@
 //! the worker drops the job. [`ledger::settle_late`] is the one exception.
 
 pub mod anchors;
+mod attempts;
 pub mod budgets;
 pub mod cost;
 pub mod db;
+pub mod dlq;
 pub mod effects;
 pub mod enqueue;
 pub mod error;
 pub mod events;
 pub mod finish;
+pub mod gates;
 pub mod jobs;
 mod json;
+pub mod lanes;
 pub mod ledger;
 pub mod queue;
 pub mod retention;
 pub mod roles;
 pub mod scratch;
+mod steer;
 pub mod steps;
 
 pub use db::Db;

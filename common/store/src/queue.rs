@@ -1,4 +1,5 @@
-//! The queue: claim, renew, give back, fail, sweep, stop.
+//! The queue: claims and leases. What follows a lease that ended without a result is in [`crate::attempts`], what people
+//! do to a job in [`crate::steer`]; both are named here too.
 
 use std::time::Duration;
 
@@ -12,14 +13,11 @@ use crate::error::parse;
 use crate::json::json;
 use crate::{Db, StoreError};
 
+pub use crate::attempts::{fail_attempt, sweep, wait_out};
+pub use crate::steer::{Woken, requeue, stop, wait_for, wake, wake_due};
+
 /// How long a lease runs from the database's clock.
 pub const LEASE: Duration = Duration::from_secs(30);
-
-/// Attempts without progress before a job is given up.
-pub const MAX_ATTEMPTS: i32 = 5;
-
-const BACKOFF_SECS: f64 = 2.0;
-const BACKOFF_MOST_SECS: f64 = 300.0;
 
 /// A job that this process holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -58,6 +56,10 @@ impl TryFrom<ClaimedRow> for Claimed {
 }
 
 /// Claims up to `slots` ready jobs of `mode` for this process; empty when nothing is ready.
+///
+/// Repositories take turns, the one that was served longest ago first, each for an equal share of the slots;
+/// inside a repository it goes by priority, then time. A closed gate or a full lane holds its jobs back, unless
+/// their outcome is decided already. Fewer than `slots` does not mean that nothing is left: shares may stay unused.
 ///
 /// Each claim raises the job's epoch, and every later write must name it. The lease runs for `lease`
 /// from the database's clock (`now` replaces it in tests), so workers' clocks never matter. Many
@@ -116,6 +118,7 @@ pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, mode: Mode, reason: &
         "with passed as (
              update queue
              set state = 'ready', mode = $3, waiting_for = null, owner = null, lease_until = null,
+                 outcome_pending = case when cancel_requested then coalesce(outcome_pending, '{\"outcome\": \"stopped\"}') else outcome_pending end,
                  attempt = 0, retrying_since = null, epoch = epoch + 1, run_at = now(), event_seq = event_seq + 1
              where job_id = $1 and epoch = $2 and state = 'leased'
              returning job_id, event_seq
@@ -187,7 +190,8 @@ pub async fn stop_requested(db: &Db, jobs: &[JobId]) -> Result<Vec<JobId>, Store
     Ok(rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect())
 }
 
-/// Gives a job back at once, as a worker that shuts down does; the attempt does not count.
+/// Gives a job back at once, as a worker that shuts down does; the attempt does not count. One that was asked to
+/// stop is then ready to be finalized as stopped.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
@@ -195,7 +199,10 @@ pub async fn release(db: &Db, job_id: JobId, epoch: Epoch, reason: &str) -> Resu
     let moved = sqlx::query!(
         "with released as (
              update queue
-             set state = case when waiting_for = 'triage' and outcome_pending is null then 'waiting' else 'ready' end,
+             set state = case when waiting_for = 'triage' and outcome_pending is null and not cancel_requested then 'waiting' else 'ready' end,
+                 waiting_for = case when outcome_pending is null and not cancel_requested then waiting_for end,
+                 mode = case when outcome_pending is null and not cancel_requested then mode else coalesce(mode, 'mechanic') end,
+                 outcome_pending = case when cancel_requested then coalesce(outcome_pending, '{\"outcome\": \"stopped\"}') else outcome_pending end,
                  epoch = epoch + 1, attempt = greatest(attempt - 1, 0), owner = null, lease_until = null,
                  run_at = now(), event_seq = event_seq + 1
              where job_id = $1 and epoch = $2 and state = 'leased'
@@ -209,28 +216,6 @@ pub async fn release(db: &Db, job_id: JobId, epoch: Epoch, reason: &str) -> Resu
         epoch.0,
         reason,
     );
-    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
-}
-
-/// Ends an attempt that failed: another follows after a backoff, or, after [`MAX_ATTEMPTS`], the job is ready
-/// to be finalized as dead with `cause`. Returns the attempts so far.
-///
-/// # Errors
-/// [`StoreError::LeaseLost`], or those of the database.
-pub async fn fail_attempt(db: &Db, job_id: JobId, epoch: Epoch, cause: &str) -> Result<i32, StoreError> {
-    let attempt =
-        sqlx::query_file_scalar!("sql/fail_attempt.sql", job_id.0, epoch.0, cause, MAX_ATTEMPTS, BACKOFF_SECS, BACKOFF_MOST_SECS,);
-    attempt.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
-}
-
-/// Gives a job back because something around it is away for now: a provider, the forge, a key. No attempt is
-/// used up. It is tried again after `after`, then less and less often; once that has gone on for `patience`
-/// without progress, it is ready to be finalized as dead with `cause`.
-///
-/// # Errors
-/// [`StoreError::LeaseLost`], or those of the database.
-pub async fn wait_out(db: &Db, job_id: JobId, epoch: Epoch, cause: &str, after: Duration, patience: Duration) -> Result<(), StoreError> {
-    let moved = sqlx::query_file!("sql/wait_out.sql", job_id.0, epoch.0, cause, after.as_secs_f64(), patience.as_secs_f64(), MAX_ATTEMPTS,);
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 
@@ -250,60 +235,6 @@ pub async fn decide(db: &Db, job_id: JobId, epoch: Epoch, outcome: &Outcome) -> 
         json(outcome),
     );
     decided.fetch_optional(&db.pool).await?.map(|outcome| outcome.0).ok_or(StoreError::LeaseLost { job_id, epoch })
-}
-
-/// Takes back every lease that ran out, whoever held it. Any process may call this, at any time and as
-/// often as it likes.
-///
-/// # Errors
-/// Those of the database.
-pub async fn sweep(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<JobId>, StoreError> {
-    let rows = sqlx::query_file_scalar!("sql/sweep.sql", MAX_ATTEMPTS, BACKOFF_SECS, BACKOFF_MOST_SECS, now);
-    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect())
-}
-
-/// Asks a job to stop. A leased one is told through its next renewal or [`stop_requested`]; any other
-/// becomes ready to be finalized as stopped. Asking twice changes nothing.
-///
-/// # Errors
-/// [`StoreError::Refused`] when it is finished, [`StoreError::NoJob`] when there is none.
-pub async fn stop(db: &Db, job_id: JobId) -> Result<(), StoreError> {
-    let stopped = sqlx::query!(
-        r#"with asked as (
-             update queue
-             set cancel_requested = true,
-                 state = case when state = 'leased' then state else 'ready' end,
-                 mode = coalesce(mode, 'mechanic'),
-                 waiting_for = case when state = 'leased' then waiting_for end,
-                 outcome_pending = case when state = 'leased' then outcome_pending else '{"outcome": "stopped"}' end,
-                 run_at = case when state = 'leased' then run_at else now() end,
-                 epoch = case when state = 'leased' then epoch else epoch + 1 end,
-                 event_seq = event_seq + 1
-             where job_id = $1 and not cancel_requested and state <> 'dead'
-             returning job_id, event_seq
-         ), noted as (
-             insert into events (job_id, seq, kind, data) select job_id, event_seq, 'stop_requested', '{}' from asked
-         )
-         select job_id from asked"#,
-        job_id.0,
-    );
-    if stopped.fetch_optional(&db.pool).await?.is_some() {
-        return Ok(());
-    }
-    let job = sqlx::query!(
-        r#"select jobs.outcome as "outcome?", queue.cancel_requested as "asked?" from jobs left join queue using (job_id) where job_id = $1"#,
-        job_id.0
-    )
-    .fetch_optional(&db.pool)
-    .await?;
-    match job {
-        None => Err(StoreError::NoJob(job_id.to_string())),
-        Some(job) => match job.outcome {
-            Some(outcome) => Err(StoreError::Refused(format!("job {job_id} is finished already: {outcome}"))),
-            None if job.asked == Some(true) => Ok(()),
-            None => Err(StoreError::Refused(format!("job {job_id} ended while it was being stopped"))),
-        },
-    }
 }
 
 pub(crate) fn held(moved: bool, job_id: JobId, epoch: Epoch) -> Result<(), StoreError> {

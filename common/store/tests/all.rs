@@ -9,9 +9,13 @@ mod concurrency;
 mod cost;
 mod enqueue;
 mod fence;
+mod gates;
 mod jobs;
+mod lanes;
 mod late;
 mod ledger;
+mod model;
+mod plans;
 mod random_tampering;
 mod retention;
 mod roles;
@@ -19,6 +23,7 @@ mod schema;
 mod steer;
 mod sweep;
 mod tampering;
+mod waits;
 
 use std::time::Duration;
 
@@ -37,7 +42,8 @@ const RESERVED: MicroUsd = MicroUsd(1_000);
 const COST: MicroUsd = MicroUsd(150);
 
 /// The tables, whole: nothing may differ after a write that was refused.
-const TABLES: [&str; 10] = ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys", "budget_days", "gates"];
+const TABLES: [&str; 12] =
+    ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys", "budget_days", "lanes", "lane_queues", "gates"];
 
 /// Everything that the database holds, one row a line.
 async fn dump(test: &TestDb) -> String {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use domain::{Epoch, Event, EventKind, JobId, Mode, OwnerId};
+use domain::{Epoch, Event, EventKind, JobId, Mode, OwnerId, WaitingFor};
 use serde_json::json;
 use store::effects::{self, EffectName};
 use store::steps::{self, Acted};
@@ -33,6 +33,7 @@ const FENCED: &[&str] = &[
     "store_reply",
     "store_results",
     "triaged",
+    "wait_for",
     "wait_out",
 ];
 
@@ -62,6 +63,7 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
             steps::store_results(db, job_id, epoch, &acted).await
         }
         "triaged" => queue::triaged(db, job_id, epoch, Mode::Genius, "asked for").await,
+        "wait_for" => queue::wait_for(db, job_id, epoch, WaitingFor::Answer, crate::now() + seconds(60)).await,
         "wait_out" => queue::wait_out(db, job_id, epoch, "the forge is away", seconds(1), seconds(60)).await,
         other => panic!("{other} is in FENCED and not here"),
     }
@@ -133,6 +135,26 @@ async fn nobody_writes_after_the_attempt_was_given_up() {
 }
 
 #[tokio::test]
+async fn nobody_writes_after_the_job_was_put_to_wait_or_woken() {
+    let test = TestDb::new().await;
+    let (job_id, epoch) = mine(&test).await;
+    queue::wait_for(&test.db, job_id, epoch, WaitingFor::Answer, crate::now() + seconds(60)).await.unwrap();
+    is_locked_out(&test, job_id, epoch).await;
+    queue::wake(&test.db, job_id).await.unwrap();
+    is_locked_out(&test, job_id, epoch).await;
+}
+
+#[tokio::test]
+async fn nobody_writes_after_an_operator_requeued_the_job() {
+    let test = TestDb::new().await;
+    let (job_id, epoch) = mine(&test).await;
+    queue::requeue(&test.db, job_id).await.unwrap();
+    is_locked_out(&test, job_id, epoch).await;
+    assert!(claim(&test.db, job_id).await > epoch);
+    is_locked_out(&test, job_id, epoch).await;
+}
+
+#[tokio::test]
 async fn nobody_writes_after_the_job_ended() {
     let test = TestDb::new().await;
     let (job_id, epoch) = mine(&test).await;
@@ -141,6 +163,10 @@ async fn nobody_writes_after_the_job_ended() {
     let (dead, epoch) = mine(&test).await;
     let outcome = domain::Outcome::Dead { cause: "lost".to_owned() };
     finish::finish(&test.db, dead, epoch, &outcome, &json!({})).await.unwrap();
+    is_locked_out(&test, dead, epoch).await;
+    store::dlq::redrive(&test.db, dead).await.unwrap();
+    is_locked_out(&test, dead, epoch).await;
+    claim(&test.db, dead).await;
     is_locked_out(&test, dead, epoch).await;
 }
 

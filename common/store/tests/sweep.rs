@@ -1,7 +1,7 @@
 //! Attempts that end without a result: leases that ran out, attempts that failed, jobs given back.
 
 use domain::{Epoch, JobId, Mode, Outcome, OwnerId};
-use store::queue::{self, LEASE, MAX_ATTEMPTS};
+use store::queue::{self, LEASE};
 use store::{Db, finish, steps};
 use testkit::TestDb;
 use time::OffsetDateTime;
@@ -83,7 +83,7 @@ async fn the_first_loss_costs_no_time_and_further_ones_more_and_more_but_not_all
 async fn after_the_last_attempt_a_job_is_only_finalized_as_dead() {
     let test = TestDb::new().await;
     let (job_id, mut at) = (ready(&test.db).await, now());
-    for attempt in 1..=MAX_ATTEMPTS {
+    for attempt in 1..=Mode::Mechanic.max_attempts() {
         assert_eq!(queued(&test, job_id, "outcome_pending").await, "", "before attempt {attempt}");
         at = lose(&test.db, at + seconds(600)).await;
     }
@@ -105,7 +105,7 @@ async fn after_the_last_attempt_a_job_is_only_finalized_as_dead() {
 async fn a_lost_triage_waits_for_triage_again_until_its_last_attempt() {
     let test = TestDb::new().await;
     let (job_id, mut at) = (waiting(&test.db).await, now());
-    for attempt in 1..=MAX_ATTEMPTS {
+    for attempt in 1..=Mode::Mechanic.max_attempts() {
         assert_eq!(queued(&test, job_id, "concat(state, waiting_for)").await, "waitingtriage", "before attempt {attempt}");
         at += seconds(600);
         queue::claim_triage(&test.db, OwnerId::new(), None, LEASE, Some(at)).await.unwrap().unwrap();
@@ -143,7 +143,7 @@ async fn a_failed_attempt_is_followed_by_another_after_a_pause() {
 async fn a_provider_that_is_away_is_waited_for_and_uses_up_no_attempt() {
     let test = TestDb::new().await;
     let job_id = ready(&test.db).await;
-    for _ in 0..2 * MAX_ATTEMPTS {
+    for _ in 0..2 * Mode::Mechanic.max_attempts() {
         test.execute("update queue set run_at = now()").await;
         let epoch = claim(&test.db, job_id).await;
         queue::wait_out(&test.db, job_id, epoch, "rate limited", seconds(600), seconds(3_600)).await.unwrap();
@@ -188,7 +188,7 @@ async fn an_end_that_is_decided_is_the_one_that_holds() {
 async fn the_last_failed_attempt_ends_the_job_with_its_cause() {
     let test = TestDb::new().await;
     let job_id = ready(&test.db).await;
-    for attempt in 1..=MAX_ATTEMPTS {
+    for attempt in 1..=Mode::Mechanic.max_attempts() {
         test.execute("update queue set run_at = now()").await;
         let epoch = claim(&test.db, job_id).await;
         assert_eq!(queue::fail_attempt(&test.db, job_id, epoch, "the disk is full").await.unwrap(), attempt);
@@ -215,7 +215,7 @@ async fn progress_lets_attempts_count_from_zero_again() {
 async fn whoever_gives_back_a_job_that_only_has_to_end_does_not_send_it_to_triage() {
     let test = TestDb::new().await;
     let job_id = waiting(&test.db).await;
-    for _ in 0..MAX_ATTEMPTS {
+    for _ in 0..Mode::Mechanic.max_attempts() {
         test.execute("update queue set run_at = now()").await;
         let (_, epoch) = queue::claim_triage(&test.db, OwnerId::new(), None, LEASE, None).await.unwrap().unwrap();
         queue::fail_attempt(&test.db, job_id, epoch, "the forge is away").await.unwrap();

@@ -53,6 +53,18 @@ impl TestDb {
         Ok(done.rows_affected())
     }
 
+    /// Keeps a snapshot of now until it is dropped, as a report or a backup does that never ends.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn pin_snapshot(&self) -> Pinned {
+        let mut transaction = self.db.pool().begin().await.expect("a session can be had");
+        for statement in ["set transaction isolation level repeatable read", "select count(*) from queue"] {
+            transaction.execute(statement).await.expect("the statement is a test's own");
+        }
+        Pinned { _transaction: transaction }
+    }
+
     /// The one value that a query returns, as text; empty for null.
     ///
     /// # Panics
@@ -63,6 +75,11 @@ impl TestDb {
             sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(self.db.pool()).await.expect("the query is a test's own");
         value.unwrap_or_default()
     }
+}
+
+/// A snapshot of a database that somebody has forgotten to give up.
+pub struct Pinned {
+    _transaction: sqlx::Transaction<'static, sqlx::Postgres>,
 }
 
 /// The server of this process. Its owner is a thread of its own, so that the server outlives the runtime of

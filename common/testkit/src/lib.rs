@@ -6,6 +6,6 @@ mod model;
 mod repository;
 
 pub use build::{new_job, usage};
-pub use database::TestDb;
+pub use database::{Pinned, TestDb};
 pub use model::{Answer, Hold, ModelStub};
 pub use repository::{PATH, Repository};

@@ -14,6 +14,7 @@ const PERMITTED: &[(&str, &str, usize)] = &[
     ("common/process/src/spawn.rs", "clippy::disallowed_methods", 1),
     ("common/process/src/spawn.rs", "unsafe_code", 1),
     ("common/process/tests/all.rs", "clippy::disallowed_methods", 1),
+    ("common/store/tests/model/mod.rs", "clippy::disallowed_methods", 1),
     ("common/store/tests/random_tampering.rs", "clippy::disallowed_methods", 1),
     ("common/testkit/src/database.rs", "clippy::disallowed_methods", 2),
     ("e2e/src/tools.rs", "clippy::disallowed_methods", 1),

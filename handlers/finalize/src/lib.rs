@@ -9,12 +9,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
-use domain::{Epoch, JobId, Outcome, Spent};
+use domain::{Epoch, JobId, Mode, Outcome, Spent};
 use failpoints::fail_point;
 use git::Git;
 use github::Forge;
 use serde::{Deserialize, Serialize};
-use store::queue::{self, MAX_ATTEMPTS};
+use store::queue;
 use store::{Db, finish, steps};
 
 pub use publish::Links;
@@ -75,7 +75,7 @@ impl Handler for Finalize {
             Ok(links) => links,
             Err(lost @ HandlerError::LeaseLost(_)) => return Err(lost),
             // The last attempt is over: the job ends even if nobody can be told.
-            Err(error) if work.attempt > MAX_ATTEMPTS => {
+            Err(error) if work.attempt > work.job.mode.unwrap_or(Mode::Mechanic).max_attempts() => {
                 tracing::error!(job.id = %job_id, "the result of job {job_id} could not be published: {error:#}");
                 Links { unpublished: Some(error.to_string()), ..Links::default() }
             }

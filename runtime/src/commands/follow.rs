@@ -114,6 +114,11 @@ impl View {
             EventKind::AttemptFailed => self.line(&format!("attempt {} failed: {}", number("attempt"), text("cause"))),
             EventKind::BudgetWarning => self.line(&format!("{} of the day's budget are used: {}", money("used_microusd"), text("scope"))),
             EventKind::BudgetRefused => self.line(&format!("waits for the day's budget: {}", text("scope"))),
+            EventKind::Snoozed => self.line(&format!("waits for {}", text("waiting_for"))),
+            EventKind::Woken => self.line("waits no longer"),
+            EventKind::Requeued => self.line("put back into the queue"),
+            EventKind::Redriven => self.line("given another chance"),
+            EventKind::Discarded => self.line("put away for good"),
             EventKind::Finalized => self.line(&format!("{} after {}", text("outcome"), self.totals())),
         }
     }

@@ -1,4 +1,4 @@
-//! `codeteam jobs` and `codeteam stop`.
+//! `codeteam jobs`, `codeteam stop` and `codeteam requeue`.
 
 use config::Services;
 use serde_json::json;
@@ -52,5 +52,14 @@ pub(crate) async fn stop(args: JobRef, json: bool, services: &Services) -> Outco
     screen::data(json, &json!({ "job_id": job_id, "stop": "requested" }), || {
         format!("job {} is asked to stop; what it did so far is kept", job_id.short())
     })?;
+    Ok(())
+}
+
+/// Makes a job ready at once.
+pub(crate) async fn requeue(args: JobRef, json: bool, services: &Services) -> Outcome {
+    let db = services.db().await?;
+    let job_id = jobs::find(&db, &args.job).await?;
+    let was = queue::requeue(&db, job_id).await?;
+    screen::data(json, &json!({ "job_id": job_id, "was": was }), || format!("job {} was {was} and is ready now", job_id.short()))?;
     Ok(())
 }

@@ -3,10 +3,12 @@
 mod budget;
 mod cost;
 mod demo;
+mod dlq;
 mod doctor;
 mod follow;
 mod invoke;
 mod jobs;
+mod lanes;
 mod ledger;
 mod ledger_export;
 mod local;
@@ -73,6 +75,11 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Watch(job) => follow::run(job, json, &connected(settings)).await,
         Command::Stop(job) => jobs::stop(job, json, &connected(settings)).await,
         Command::Retry(args) => retry::run(args, json, &connected(settings)).await,
+        Command::Requeue(job) => jobs::requeue(job, json, &connected(settings)).await,
+        Command::Pause(args) => lanes::pause(args, json, &connected(settings)).await,
+        Command::Resume(args) => lanes::resume(args, json, &connected(settings)).await,
+        Command::Lanes(args) => lanes::run(args, json, &connected(settings)).await,
+        Command::Dlq(command) => dlq::run(command, json, &connected(settings)).await,
         Command::Ledger(command) => ledger::run(command, json, &connected(settings)).await,
         Command::Cost(args) => cost::run(args, json, &connected(settings)).await,
         Command::Budget(command) => budget::run(command, json, &connected(settings)).await,

@@ -3,10 +3,12 @@
 use config::Services;
 use serde_json::json;
 use store::events::Recorded;
+use store::gates::{self, Hold};
 use store::jobs::Standing;
 use store::{effects, events, jobs};
 
 use crate::cli::JobRef;
+use crate::commands::lanes::closed;
 use crate::exit::Outcome;
 use crate::screen::{self, thousands};
 
@@ -19,9 +21,14 @@ pub(crate) async fn run(args: JobRef, json: bool, services: &Services) -> Outcom
     let standing = jobs::get(&db, job_id).await?;
     let events = events::list(&db, job_id, 0, MOST_EVENTS).await?;
     let effects = effects::list(&db, job_id).await?;
-    let all = json!({ "job": standing, "events": events, "effects": effects });
+    let holds = gates::holds(&db, job_id).await?;
+    let all = json!({ "job": standing, "holds": holds, "events": events, "effects": effects });
     screen::data(json, &all, || {
         let mut lines = head(&standing);
+        lines.extend(holds.iter().map(|hold| match hold {
+            Hold::Gate(gate) => format!("held back     {}", closed(gate)),
+            Hold::Full { max_running } => format!("held back     {max_running} jobs of the repository run already: its limit"),
+        }));
         lines.push(String::new());
         lines.extend(events.iter().map(line));
         lines.join("\n")
