@@ -1,7 +1,7 @@
 //! What a claim costs while the database is full: of finished jobs, of one repository's jobs, of versions of rows that a
 //! forgotten transaction keeps from being cleared away. Each is compared with a database without that, in turns.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use domain::{Finish, Mode, NewJob, Outcome, OwnerId};
@@ -10,6 +10,7 @@ use store::enqueue::enqueue;
 use store::queue::{self, Claimed, LEASE};
 use store::{Db, finish, lanes};
 use testkit::{TestDb, new_job};
+use tokio::time::Instant;
 
 use crate::figures::{Figures, micros, say, show, table, verdict};
 

@@ -2,7 +2,7 @@
 //!
 //! [`fail_point!`](crate::fail_point) marks a place in the code. Without the feature `armed` it is no code at
 //! all, and only `chaos/` turns the feature on. There a process is armed for one place at a time, by
-//! [`arm`]: when it comes there for the n-th time it kills or stops itself, as `kill -9` and `kill -STOP` from
+//! `arm`: when it comes there for the n-th time it kills or stops itself, as `kill -9` and `kill -STOP` from
 //! outside would, but exactly there.
 
 #[cfg(feature = "armed")]

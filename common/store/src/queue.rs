@@ -1,5 +1,5 @@
-//! The queue: claims and leases. What follows a lease that ended without a result is in [`crate::attempts`], what people
-//! do to a job in [`crate::steer`]; both are named here too.
+//! The queue: claims and leases. What follows a lease that ended without a result is in `attempts.rs`, what people
+//! do to a job in `steer.rs`; both are named here too.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ mod drive;
 mod operations;
 mod rules;
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use proptest::test_runner::{Config, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
