@@ -63,7 +63,8 @@ async fn the_exported_ledger_is_csv_with_a_head_and_a_line_for_each_row() {
     );
     let none = codeteam(&["ledger", "export", "--to", "2020-01-01"]).await;
     assert_eq!(none.stdout, format!("{head}\r\n"));
-    codeteam(&["ledger", "verify", "--incremental"]).await.expect(0, &["2 rows of 1 jobs, 0 anchors: every chain holds"]);
+    // The worker may have anchored them already.
+    codeteam(&["ledger", "verify", "--incremental"]).await.expect(0, &["2 rows of 1 jobs, ", ": every chain holds"]);
     let unknown = format!("1:{}", "0".repeat(64));
     codeteam(&["ledger", "verify", "--anchor", &unknown]).await.expect(1, &["anchor 1: it is not the one that the log names"]);
 }
