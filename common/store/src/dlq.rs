@@ -108,15 +108,7 @@ pub async fn discard(db: &Db, job_id: JobId) -> Result<(), StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn redrive_all(db: &Db, filter: &Filter) -> Result<u64, StoreError> {
-    let (mut from, mut done) = (Uuid::nil(), 0);
-    loop {
-        let moved = redrive_batch(db, filter, from, Uuid::max()).await?;
-        done += moved.len() as u64;
-        match following(&moved) {
-            Some(next) => from = next,
-            None => return Ok(done),
-        }
-    }
+    batch_by_batch(async |from| redrive_batch(db, filter, from, Uuid::max()).await).await
 }
 
 /// [`discard`]s every dead job that matches, likewise.
@@ -124,9 +116,14 @@ pub async fn redrive_all(db: &Db, filter: &Filter) -> Result<u64, StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn discard_all(db: &Db, filter: &Filter) -> Result<u64, StoreError> {
+    batch_by_batch(async |from| discard_batch(db, filter, from, Uuid::max()).await).await
+}
+
+/// Moves batch after batch, each beginning behind the one before; returns how many jobs moved.
+async fn batch_by_batch(move_batch: impl AsyncFn(Uuid) -> Result<Vec<Uuid>, StoreError>) -> Result<u64, StoreError> {
     let (mut from, mut done) = (Uuid::nil(), 0);
     loop {
-        let moved = discard_batch(db, filter, from, Uuid::max()).await?;
+        let moved = move_batch(from).await?;
         done += moved.len() as u64;
         match following(&moved) {
             Some(next) => from = next,
