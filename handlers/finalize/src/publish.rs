@@ -136,13 +136,11 @@ impl Finalize {
         let detail = json!({ "number": number });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterCommentIntent);
-        let find = || self.forge.find_comment(&job.repository, number, &marker);
-        if find().await.map_err(failure::of_forge)?.is_none() {
-            let body = report::comment(work, outcome);
-            self.forge.comment(&job.repository, number, &marker, &body).await.map_err(failure::of_forge)?;
-            fail_point!(AfterCommentWritten);
-        }
-        let there = find().await.map_err(failure::of_forge)?.ok_or_else(|| missing(format!("the comment on #{number}")))?;
+        let body = report::comment(work, outcome);
+        self.forge.comment(&job.repository, number, &marker, &body).await.map_err(failure::of_forge)?;
+        fail_point!(AfterCommentWritten);
+        let there = self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?;
+        let there = there.ok_or_else(|| missing(format!("the comment on #{number}")))?;
         let detail: Value = json!({ "number": number, "id": there.id, "url": there.url });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterComment);
