@@ -97,6 +97,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("octocrab", &["github"]),
     ("hyper*", &[]),
     ("rustls", &["config", "llm"]),
+    ("jiff", &["domain"]),
     ("cap-std", &["agent"]),
     // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
     ("tracing-subscriber", &["codeteam", "config", "dispatch"]),
@@ -111,7 +112,8 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// All that `domain` may use: values, their text forms and the system's clock.
-const PURE: &[&str] = &["hex", "rustix", "serde", "serde_json", "sha2", "strum", "thiserror", "time", "uuid"];
+/// `jiff` is the rules of the world's time zones, built in: a table of data, read without I/O.
+const PURE: &[&str] = &["hex", "jiff", "rustix", "serde", "serde_json", "sha2", "strum", "thiserror", "time", "uuid"];
 
 type Arrows = BTreeSet<(String, String)>;
 

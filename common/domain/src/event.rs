@@ -25,7 +25,7 @@ pub enum EventKind {
     ToolsRan,
     /// Something is on its way to the forge, or there: `{effect, state, …}`.
     Effect,
-    /// A person's hint for the next model call: `{text}`.
+    /// A person's hint for the next model call: `{text, before_step, by}`.
     Hint,
     /// Somebody asked it to stop.
     StopRequested,

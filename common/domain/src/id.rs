@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// Identifies one job for ever: a UUIDv7 (RFC 9562), made by whoever enqueues.
@@ -17,6 +18,12 @@ impl JobId {
     #[expect(clippy::new_without_default, reason = "an id is made on purpose, never by default")]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// When it was made, to the millisecond, by the clock of whoever made it: a UUIDv7 begins with that.
+    pub fn created_at(&self) -> OffsetDateTime {
+        let millis = self.0.as_bytes()[..6].iter().fold(0_i128, |millis, byte| millis << 8 | i128::from(*byte));
+        OffsetDateTime::from_unix_timestamp_nanos(millis * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// The last twelve hexadecimal digits: what branch names and screens show. They come from the random
@@ -81,6 +88,12 @@ mod tests {
     fn job_ids_sort_by_creation() {
         let ids: Vec<JobId> = (0..100).map(|_| JobId::new()).collect();
         assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn a_job_id_knows_when_it_was_made() {
+        let job_id: JobId = "019b76da-a800-7000-8000-000000000000".parse().unwrap();
+        assert_eq!(job_id.created_at(), time::macros::datetime!(2026-01-01 00:00 UTC));
     }
 
     #[test]

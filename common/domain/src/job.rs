@@ -1,6 +1,7 @@
 //! Jobs: what is asked for, who may do it, how it ends.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::{CapReached, Caps};
 
@@ -92,6 +93,14 @@ pub enum Trigger {
     Cli,
     /// A repetition of a finished job.
     Retry,
+    /// A schedule.
+    Schedule {
+        /// Its name.
+        name: String,
+        /// The instant that it was for, which may lie before the job's own time.
+        #[serde(with = "time::serde::rfc3339")]
+        at: OffsetDateTime,
+    },
 }
 
 /// The request, frozen as of the trigger: nobody can change what a worker reads afterwards.

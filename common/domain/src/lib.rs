@@ -9,6 +9,7 @@ pub mod id;
 pub mod job;
 pub mod ledger;
 pub mod money;
+pub mod schedule;
 pub mod scope;
 pub mod secret;
 pub mod usage;

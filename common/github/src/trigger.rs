@@ -47,7 +47,7 @@ impl Triggers {
         match trigger {
             Trigger::Label { label } => self.named(label),
             Trigger::Command { command } => self.command(command).map(|(mode, _)| mode),
-            Trigger::Api | Trigger::Cli | Trigger::Retry => None,
+            Trigger::Api | Trigger::Cli | Trigger::Retry | Trigger::Schedule { .. } => None,
         }
     }
 

@@ -47,22 +47,33 @@ pub async fn enqueue(
     retry_of: Option<JobId>,
 ) -> Result<Enqueued, StoreError> {
     let mut tx = db.pool.begin().await?;
+    let enqueued = write(&mut tx, job, key, delivery, retry_of).await?;
+    tx.commit().await?;
+    Ok(enqueued)
+}
+
+/// The same within a transaction of the caller's.
+pub(crate) async fn write(
+    tx: &mut Transaction<'_, Postgres>,
+    job: &NewJob,
+    key: Option<&str>,
+    delivery: Option<Delivery<'_>>,
+    retry_of: Option<JobId>,
+) -> Result<Enqueued, StoreError> {
     if let Some(delivery) = delivery
-        && let Some(known) = record(&mut tx, delivery).await?
+        && let Some(known) = record(tx, delivery).await?
     {
         return Ok(known);
     }
     let job_id = JobId::new();
     if let Some(key) = key
-        && let Some(known) = take_key(&mut tx, key, job_id).await?
+        && let Some(known) = take_key(tx, key, job_id).await?
     {
-        conclude(&mut tx, delivery, Some(known), None).await?;
-        tx.commit().await?;
+        conclude(tx, delivery, Some(known), None).await?;
         return Ok(Enqueued::Known(known));
     }
-    insert(&mut tx, job_id, job, retry_of).await?;
-    conclude(&mut tx, delivery, Some(job_id), None).await?;
-    tx.commit().await?;
+    insert(tx, job_id, job, retry_of).await?;
+    conclude(tx, delivery, Some(job_id), None).await?;
     Ok(Enqueued::New(job_id))
 }
 

@@ -237,6 +237,23 @@ pub async fn decide(db: &Db, job_id: JobId, epoch: Epoch, outcome: &Outcome) -> 
     decided.fetch_optional(&db.pool).await?.map(|outcome| outcome.0).ok_or(StoreError::LeaseLost { job_id, epoch })
 }
 
+/// The jobs of each mode that are ready now: what waits for a worker. Counted in an index, once a minute by one
+/// process.
+///
+/// # Errors
+/// Those of the database.
+pub async fn depth(db: &Db) -> Result<Vec<(Mode, i64)>, StoreError> {
+    let mut depths = Vec::new();
+    for mode in [Mode::Mechanic, Mode::Genius] {
+        let ready = sqlx::query_scalar!(
+            r#"select count(*) as "ready!" from queue where state = 'ready' and mode = $1 and run_at <= now()"#,
+            <&str>::from(mode)
+        );
+        depths.push((mode, ready.fetch_one(&db.pool).await?));
+    }
+    Ok(depths)
+}
+
 pub(crate) fn held(moved: bool, job_id: JobId, epoch: Epoch) -> Result<(), StoreError> {
     if moved { Ok(()) } else { Err(StoreError::LeaseLost { job_id, epoch }) }
 }

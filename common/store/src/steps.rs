@@ -89,16 +89,7 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
     )
     .fetch_all(&mut *session)
     .await?;
-    let hints = sqlx::query_as!(
-        StoredHint,
-        r#"select (data ->> 'before_step')::int as "before_step!", data ->> 'text' as "text!"
-           from events
-           where job_id = $1 and kind = 'hint'
-           order by seq"#,
-        job_id.0,
-    )
-    .fetch_all(&mut *session)
-    .await?;
+    let hints = read_hints(&mut *session, job_id).await?;
     Ok(Work {
         job,
         spent: Spent {
@@ -113,6 +104,27 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
         steps,
         hints,
     })
+}
+
+/// The hints that people gave a job so far, oldest first. A worker looks again before each model call: what came
+/// while it checked the repository out is to reach that call.
+///
+/// # Errors
+/// Those of the database.
+pub async fn hints(db: &Db, job_id: JobId) -> Result<Vec<StoredHint>, StoreError> {
+    read_hints(&db.pool, job_id).await
+}
+
+async fn read_hints<'e>(session: impl sqlx::PgExecutor<'e>, job_id: JobId) -> Result<Vec<StoredHint>, StoreError> {
+    let hints = sqlx::query_as!(
+        StoredHint,
+        r#"select (data ->> 'before_step')::int as "before_step!", data ->> 'text' as "text!"
+           from events
+           where job_id = $1 and kind = 'hint'
+           order by seq"#,
+        job_id.0,
+    );
+    Ok(hints.fetch_all(session).await?)
 }
 
 /// The last checkpoint of a job up to `step_no`: tree and thin pack; `None` = the workspace is still as it

@@ -10,6 +10,7 @@ mod cost;
 mod enqueue;
 mod fence;
 mod gates;
+mod hints;
 mod jobs;
 mod lanes;
 mod late;
@@ -19,11 +20,13 @@ mod plans;
 mod random_tampering;
 mod retention;
 mod roles;
+mod schedules;
 mod schema;
 mod steer;
 mod sweep;
 mod tampering;
 mod waits;
+mod workers;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use store::enqueue::{Delivery, Enqueued};
 use store::{Db, enqueue as table};
 
-pub use request::EnqueueRequest;
+pub use request::{EnqueueRequest, check};
 
 /// Writes a job, in one short transaction that asks nobody anything.
 ///

@@ -49,8 +49,11 @@ impl EnqueueRequest {
     }
 }
 
-/// What a job must fulfil before it is written.
-pub(crate) fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), String> {
+/// What a job must fulfil before it is written, by whichever way it comes.
+///
+/// # Errors
+/// What is wrong with it and what was expected, for whoever asked.
+pub fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), String> {
     RepositoryName::parse(&job.repository).map_err(|error| error.to_string())?;
     let title = &job.input.title;
     if title.trim().is_empty() {

@@ -40,6 +40,7 @@ struct Call {
 impl Step {
     /// Reserves, calls, stores. The reply and its settlement are one statement.
     pub(crate) async fn think(&self, ctx: &Ctx, turn: &mut Turn<'_>) -> Result<Thought, HandlerError> {
+        turn.work.hints = steps::hints(&self.db, turn.job_id()).await.map_err(failure::of_store)?;
         let call = match turn.caps.left(&turn.work.spent) {
             Ok(left) => self.plan(turn, &left)?,
             Err(cap) => Err(cap),

@@ -24,7 +24,7 @@ pub(crate) fn decide(
     let what = match trigger {
         Trigger::Label { label } => format!("the label {label:?}"),
         Trigger::Command { command } => format!("the command {command:?}"),
-        Trigger::Api | Trigger::Cli | Trigger::Retry => {
+        Trigger::Api | Trigger::Cli | Trigger::Retry | Trigger::Schedule { .. } => {
             return match asked {
                 Some(mode) => Decision::Run { mode, reason: "asked for".to_owned() },
                 None => Decision::Run { mode: Mode::Mechanic, reason: "no mode was asked for".to_owned() },

@@ -1,0 +1,113 @@
+//! Hints: they reach the next model call, whoever holds the job, and nobody else's numbers suffer.
+
+use std::sync::Arc;
+
+use domain::{JobId, Outcome};
+use serde_json::json;
+use store::hints::{self, MOST_CHARS};
+use store::steps::{self, StoredHint};
+use store::{Db, events, finish, queue};
+use testkit::TestDb;
+use tokio::task::JoinSet;
+
+use crate::{act, answer, claim, count, dump, expire, held, ready, reserve, succeeded, take_step};
+
+async fn before_step(db: &Db, job_id: JobId) -> i32 {
+    hints::give(db, job_id, "look at money.py", "ada").await.unwrap().before_step
+}
+
+#[tokio::test]
+async fn a_hint_is_read_by_the_next_model_call_that_has_not_begun() {
+    let test = TestDb::new().await;
+    let db = &test.db;
+    let job_id = ready(db).await;
+    assert_eq!(before_step(db, job_id).await, 1);
+    let epoch = claim(db, job_id).await;
+    assert_eq!(before_step(db, job_id).await, 1);
+    let reservation = reserve(db, job_id, epoch, 1).await;
+    assert_eq!(before_step(db, job_id).await, 2, "the first call is under way");
+    steps::store_reply(db, job_id, epoch, &answer(1, reservation)).await.unwrap();
+    assert_eq!(before_step(db, job_id).await, 2);
+    act(db, job_id, epoch, 1).await;
+    assert_eq!(before_step(db, job_id).await, 2);
+    take_step(db, job_id, epoch, 2).await;
+    assert_eq!(before_step(db, job_id).await, 3);
+    let work = steps::load(db, job_id, epoch).await.unwrap();
+    assert_eq!(work.hints.iter().map(|hint| hint.before_step).collect::<Vec<_>>(), [1, 1, 2, 2, 2, 3]);
+    assert_eq!(work.hints[0], StoredHint { before_step: 1, text: "look at money.py".to_owned() });
+    assert_eq!(steps::hints(db, job_id).await.unwrap(), work.hints);
+}
+
+#[tokio::test]
+async fn a_call_that_died_with_its_worker_is_made_again_with_the_hint() {
+    let test = TestDb::new().await;
+    let (job_id, epoch) = held(&test.db).await;
+    reserve(&test.db, job_id, epoch, 1).await;
+    expire(&test, job_id).await;
+    assert_eq!(before_step(&test.db, job_id).await, 1);
+    claim(&test.db, job_id).await;
+    assert_eq!(before_step(&test.db, job_id).await, 1);
+}
+
+#[tokio::test]
+async fn a_hint_says_who_gave_it_and_changes_nothing_of_the_lease() {
+    let test = TestDb::new().await;
+    let (job_id, _) = held(&test.db).await;
+    let lease = "concat_ws(' ', state, epoch, owner, lease_until, attempt)";
+    let before = crate::queued(&test, job_id, lease).await;
+    let given = hints::give(&test.db, job_id, "  use \0 cents  ", "ada").await.unwrap();
+    assert_eq!(crate::queued(&test, job_id, lease).await, before);
+    let event = events::list(&test.db, job_id, given.seq - 1, 10).await.unwrap().remove(0);
+    assert_eq!((event.seq, event.kind.as_str()), (given.seq, "hint"));
+    assert_eq!(event.data, json!({ "text": "use \u{fffd} cents", "before_step": 1, "by": "ada" }));
+}
+
+#[tokio::test]
+async fn a_hint_that_nobody_would_read_is_refused_and_leaves_no_trace() {
+    let test = TestDb::new().await;
+    let db = &test.db;
+    let (done, dead, stopped) = (ready(db).await, ready(db).await, ready(db).await);
+    for (job_id, outcome) in [(done, succeeded()), (dead, Outcome::Dead { cause: "lost".to_owned() })] {
+        let epoch = claim(db, job_id).await;
+        finish::finish(db, job_id, epoch, &outcome, &json!({})).await.unwrap();
+    }
+    queue::stop(db, stopped).await.unwrap();
+    let open = ready(db).await;
+    let before = dump(&test).await;
+    for (job_id, text, said) in [
+        (done, "x".to_owned(), format!("job {done} is finished already: succeeded")),
+        (dead, "x".to_owned(), format!("job {dead} is finished already: dead")),
+        (stopped, "x".to_owned(), format!("job {stopped} is about to end: no further step will read a hint")),
+        (open, " \n".to_owned(), "the hint is empty: say what the next step should know".to_owned()),
+        (open, "ä".repeat(MOST_CHARS + 1), format!("the hint has {} characters: at most {MOST_CHARS}", MOST_CHARS + 1)),
+    ] {
+        assert_eq!(hints::give(db, job_id, &text, "ada").await.unwrap_err().to_string(), said);
+    }
+    let nothing = JobId::new();
+    assert_eq!(hints::give(db, nothing, "x", "ada").await.unwrap_err().to_string(), format!("no job {nothing}"));
+    assert_eq!(dump(&test).await, before);
+    hints::give(db, open, &"ä".repeat(MOST_CHARS), "ada").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn hints_and_the_holders_own_events_share_their_numbers_without_gaps() {
+    let test = Arc::new(TestDb::new().await);
+    let (job_id, epoch) = held(&test.db).await;
+    let mut writers = JoinSet::new();
+    for _ in 0..4 {
+        let test = test.clone();
+        writers.spawn(async move {
+            for _ in 0..20 {
+                before_step(&test.db, job_id).await;
+            }
+        });
+    }
+    for step_no in 1..=10 {
+        take_step(&test.db, job_id, epoch, step_no).await;
+    }
+    writers.join_all().await;
+    let all = events::list(&test.db, job_id, 0, 1_000).await.unwrap();
+    // Enqueued, claimed, three of each step, the hints.
+    assert_eq!(all.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=2 + 30 + 80).collect::<Vec<_>>());
+    assert_eq!(count(&test, "events where kind = 'hint'").await, 80);
+}
