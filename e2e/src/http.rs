@@ -27,6 +27,19 @@ impl Answer {
     }
 }
 
+/// Gets `path` at `address`.
+///
+/// # Panics
+/// When nobody answers in HTTP.
+pub async fn get(address: &str, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("the server answers");
+    parse(&answer)
+}
+
 /// Posts `body` to `path` at `address`.
 ///
 /// # Panics

@@ -26,6 +26,9 @@ const SETTINGS: &[&str] = &[
     "TOKEN_CAP",
     "TIME_LIMIT_MS",
     "COST_CAP_MICROUSD",
+    "METRICS",
+    "LOG_FORMAT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "RUST_LOG",
 ];
 

@@ -14,4 +14,6 @@ mod invoke;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod walls;

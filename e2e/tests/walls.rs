@@ -93,11 +93,16 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("aws_lambda_events", &["dispatch"]),
     // Bedrock is a wire of `llm`; everything else of AWS belongs to a crate `aws`.
     ("aws-*", &["aws", "llm"]),
-    ("reqwest", &["llm"]),
+    // codeteam only to send spans to a collector.
+    ("reqwest", &["llm", "codeteam"]),
     ("octocrab", &["github"]),
     ("hyper*", &[]),
     ("rustls", &["config", "llm"]),
     ("jiff", &["domain"]),
+    // How figures and traces leave the process; everything else only counts (`metrics`) and opens spans (`tracing`).
+    ("metrics-exporter-prometheus", &["codeteam"]),
+    ("opentelemetry*", &["codeteam", "e2e"]),
+    ("tracing-opentelemetry", &["codeteam"]),
     ("cap-std", &["agent"]),
     // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
     ("tracing-subscriber", &["codeteam", "config", "dispatch"]),

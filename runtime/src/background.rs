@@ -7,7 +7,8 @@ use config::{Configured, Services};
 use dispatch::{Ctx, call};
 use failpoints::fail_point;
 use rand::Rng;
-use store::{Db, lanes, queue};
+use store::schedules::Ran;
+use store::{Db, lanes, queue, schedules, workers};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use triage::{Triage, TriageRequest, Triaged};
 
 const TRIAGE_POLL: Duration = Duration::from_secs(1);
 const TRIAGE_DEADLINE: Duration = Duration::from_secs(20);
+const SCHEDULES: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(5);
 /// How often the coming months' partitions are looked after.
 const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
@@ -31,6 +33,9 @@ pub fn spawn_sweeper(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToke
                 partitions_due = Instant::now() + PARTITIONS;
                 if let Err(error) = db.create_partitions().await {
                     tracing::warn!("cannot create the coming months' partitions: {error}");
+                }
+                if let Err(error) = workers::forget(&db).await {
+                    tracing::warn!("cannot forget the workers of earlier days: {error}");
                 }
             }
             sweep(&db).await;
@@ -59,6 +64,33 @@ pub async fn sweep(db: &Db) {
         Ok(jobs) if jobs.is_empty() => {}
         Ok(jobs) => tracing::warn!("took back {} expired leases: {jobs:?}", jobs.len()),
         Err(error) => tracing::warn!("cannot look for expired leases: {error}"),
+    }
+}
+
+/// Starts the clock of the schedules in `tasks`: the always-on service runs it, and any number of processes may.
+pub fn spawn_schedules(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToken) {
+    tasks.spawn(async move {
+        while !shutdown.is_cancelled() {
+            match schedules::run_due(&db, None).await {
+                Ok(all) => all.iter().for_each(say),
+                Err(error) => tracing::warn!("cannot look for schedules that are due: {error}"),
+            }
+            pause(SCHEDULES, &shutdown).await;
+        }
+    });
+}
+
+/// Says what became of a schedule that was due.
+fn say(ran: &Ran) {
+    let Ran { name, jobs, left_out, problem } = ran;
+    for job_id in jobs {
+        tracing::info!(job.id = %job_id, schedule = name, "schedule {name} wrote job {job_id}");
+    }
+    if *left_out > 0 {
+        tracing::warn!(schedule = name, "schedule {name} left {left_out} missed runs out");
+    }
+    if let Some(problem) = problem {
+        tracing::error!(schedule = name, "schedule {name} is disabled: {problem}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod money;
 mod queue;
+mod steer;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use domain::Mode;
 
 pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
 pub use queue::{Dead, DeadFilter, Dlq, Lanes, LanesCommand, Pause, Resume};
+pub use steer::{AddSchedule, Hint, Schedule, ScheduleRef};
 
 /// A self-hosted team of AI coding workers.
 #[derive(Parser, Debug)]
@@ -52,6 +54,8 @@ pub enum Command {
     Show(JobRef),
     /// Follow a job until it ends.
     Watch(JobRef),
+    /// Tell a job something that its next step reads.
+    Hint(Hint),
     /// Stop a job; what it did so far is kept.
     Stop(JobRef),
     /// Do a finished job again, as a new one.
@@ -67,6 +71,11 @@ pub enum Command {
     /// Jobs that were given up: list, show, try again, put away.
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Jobs that come again by themselves.
+    #[command(subcommand)]
+    Schedule(Schedule),
+    /// List the workers of the last day: where they run, what they take, what they hold.
+    Workers,
     /// The record of what was paid.
     #[command(subcommand)]
     Ledger(Ledger),
@@ -142,6 +151,9 @@ pub struct Serve {
     /// CODETEAM_INVOKE_SECRET_KEY, or with one that is generated (0600, in the state directory).
     #[arg(long)]
     pub invoke_api: bool,
+    /// Show figures for Prometheus at /metrics of this address: a port that is not open to the world.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// `codeteam work`.
@@ -156,6 +168,9 @@ pub struct Work {
     /// End when nothing is ready.
     #[arg(long)]
     pub until_idle: bool,
+    /// Show figures for Prometheus at /metrics of this address.
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// `codeteam invoke`.

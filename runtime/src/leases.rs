@@ -11,6 +11,8 @@ use store::queue::{self, LEASE};
 use store::{Db, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::figures::{self, Lost};
+
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
 /// How often the table is asked whether a job should stop.
@@ -96,6 +98,7 @@ impl Leases {
             for ((job_id, _), held) in self.held().iter() {
                 if now.saturating_sub(held.since) + MARGIN >= LEASE && !held.lost.is_cancelled() {
                     tracing::warn!(job.id = %job_id, "the lease of job {job_id} was not renewed in time; giving it up");
+                    figures::lease_lost(Lost::NotRenewed);
                     held.lost.cancel();
                 }
             }
@@ -135,6 +138,7 @@ impl Leases {
         fail_point!(AfterRenew);
         for (lease, held) in self.held().iter_mut().filter(|(lease, _)| leases.contains(lease)) {
             if renewed.lost.contains(lease) {
+                figures::lease_lost(Lost::Taken);
                 held.lost.cancel();
             } else {
                 held.since = now;

@@ -12,6 +12,7 @@ pub mod server;
 pub mod shutdown;
 pub mod sigv4;
 pub mod state;
+pub mod telemetry;
 pub mod upkeep;
 pub mod worker;
 

@@ -13,12 +13,17 @@ use finalize::{Finalize, FinalizeRequest};
 use rand::Rng;
 use step::{Step, StepRequest, StepResponse};
 use store::queue::{self, Claimed};
+use store::workers::{self, HEARTBEAT, Present};
 use store::{Db, StoreError};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::background;
 use crate::leases::{Lease, Leases};
+use crate::telemetry::{self, Figures, figures};
 
 /// How long an idle worker waits before it looks again.
 const POLL: Duration = Duration::from_secs(1);
@@ -40,6 +45,8 @@ pub struct Worker {
     modes: Vec<Mode>,
     slots: u16,
     patience: Duration,
+    present: Present,
+    figures: Figures,
 }
 
 /// How long a job of a service waits for a provider, a forge or a key that is away.
@@ -75,11 +82,26 @@ impl Worker {
             step: Step::configure(services).await?,
             finalize: Finalize::configure(services).await?,
             leases: Leases::new(db.clone(), Arc::new(SystemClock)),
+            present: Present {
+                owner: services.owner(),
+                host: process::host_name(),
+                task_arn: None,
+                modes: modes.clone(),
+                slots,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            figures: Figures::default(),
             db,
             modes,
             slots,
             patience,
         })
+    }
+
+    /// The same worker, which tells `figures` of its jobs.
+    #[must_use]
+    pub fn telling(self, figures: Figures) -> Self {
+        Self { figures, ..self }
     }
 
     /// Works until `shutdown`; with `until_idle`, also until nothing is ready and nothing runs. Jobs under
@@ -94,6 +116,10 @@ impl Worker {
         let leases = tokio::spawn({
             let (leases, end) = (self.leases.clone(), end_of_leases.clone());
             async move { leases.run(end).await }
+        });
+        let heartbeat = tokio::spawn({
+            let (db, present, end) = (self.db.clone(), self.present.clone(), end_of_leases.clone());
+            async move { beat(&db, &present, &end).await }
         });
         let mut jobs = JoinSet::new();
         while !shutdown.is_cancelled() {
@@ -113,6 +139,7 @@ impl Worker {
         }
         end_of_leases.cancel();
         log_panic(leases.await);
+        log_panic(heartbeat.await);
     }
 
     /// Claims as many jobs as there are free slots, and starts them. `true` = nothing was ready.
@@ -123,9 +150,11 @@ impl Worker {
                 break;
             }
             let since = self.leases.before_claim();
+            let asked = Instant::now();
             let request = ClaimRequest { mode: *mode, job_id: None, worker: None, slots: free };
             match call(&self.claim, Ctx::with_timeout(CLAIM_DEADLINE), request).await {
                 Ok(claimed) => {
+                    figures::claimed(*mode, asked.elapsed(), &claimed);
                     for job in claimed {
                         free -= 1;
                         idle = false;
@@ -142,12 +171,21 @@ impl Worker {
         idle
     }
 
-    /// Takes one claimed job as far as it goes.
+    /// Takes one claimed job as far as it goes, in the span and the trace of the job.
     async fn work(&self, job: Claimed, since: Duration, shutdown: &CancellationToken) {
+        let span = tracing::info_span!("job", job.id = %job.job_id, epoch = job.epoch.0);
+        telemetry::in_trace(job.job_id, self.take(job, since, shutdown).instrument(span)).await;
+    }
+
+    async fn take(&self, job: Claimed, since: Duration, shutdown: &CancellationToken) {
         let (job_id, epoch) = (job.job_id, job.epoch);
+        // A moment, not a period: a worker that is killed would never end it.
+        drop(
+            tracing::info_span!("claim", job.id = %job_id, epoch = epoch.0, attempt = job.attempt, mode = %job.mode, owner = %self.present.owner.0),
+        );
         tracing::info!(job.id = %job_id, epoch = epoch.0, attempt = job.attempt, "claimed job {job_id}");
         let lease = self.leases.keep(job_id, epoch, since, shutdown);
-        let driven = self.drive(job_id, epoch, &lease, shutdown).await;
+        let driven = self.drive(&job, &lease, shutdown).await;
         let settled = tokio::time::timeout(SETTLE_DEADLINE, self.settle(job_id, epoch, &driven)).await;
         drop(lease);
         self.step.forget(job_id, epoch).await;
@@ -190,13 +228,31 @@ impl Worker {
         }
     }
 
-    async fn drive(&self, job_id: JobId, epoch: Epoch, lease: &Lease, shutdown: &CancellationToken) -> Driven {
+    async fn drive(&self, job: &Claimed, lease: &Lease, shutdown: &CancellationToken) -> Driven {
+        let (job_id, epoch) = (job.job_id, job.epoch);
         let outcome = loop {
             if shutdown.is_cancelled() {
                 return Driven::Released("the worker shuts down");
             }
             let ctx = Ctx::with_timeout(STEP_DEADLINE).cancelled_by(lease.cancel.clone());
-            match call(&self.step, ctx, StepRequest { job_id, epoch }).await {
+            let span = tracing::info_span!(
+                "step",
+                job.id = %job_id,
+                epoch = epoch.0,
+                step_no = Empty,
+                error.kind = Empty,
+                otel.status_code = Empty
+            );
+            let stepped = call(&self.step, ctx, StepRequest { job_id, epoch }).instrument(span.clone()).await;
+            match &stepped {
+                Ok(StepResponse::Continue { step_no }) => {
+                    span.record("step_no", step_no);
+                }
+                Ok(_) => {}
+                Err(error) => failed(&span, error),
+            }
+            drop(span);
+            match stepped {
                 Ok(StepResponse::Continue { .. }) => {}
                 Ok(StepResponse::Done { outcome }) => break outcome,
                 Ok(StepResponse::CapReached { cap }) => break Outcome::Capped { cap },
@@ -212,10 +268,43 @@ impl Worker {
             }
         };
         let ctx = Ctx::with_timeout(FINALIZE_DEADLINE).cancelled_by(lease.lost.clone());
-        match call(&self.finalize, ctx, FinalizeRequest { job_id, epoch, outcome }).await {
-            Ok(_) => Driven::Finalized,
-            Err(error) => after(error, lease, shutdown),
+        let span = tracing::info_span!("finalize", job.id = %job_id, epoch = epoch.0, error.kind = Empty, otel.status_code = Empty);
+        let finalized = call(&self.finalize, ctx, FinalizeRequest { job_id, epoch, outcome }).instrument(span.clone()).await;
+        match finalized {
+            Ok(finalized) => {
+                self.figures.ended(job, &finalized.outcome, &finalized.spent);
+                Driven::Finalized
+            }
+            Err(error) => {
+                failed(&span, &error);
+                after(error, lease, shutdown)
+            }
         }
+    }
+}
+
+/// Marks a span of the trace. Only the kind: an error's words may quote what a tool or a model said.
+fn failed(span: &Span, error: &HandlerError) {
+    span.record("error.kind", error.error_type());
+    span.record("otel.status_code", "ERROR");
+}
+
+/// Says that this worker is there, with work or without, until `end`.
+async fn beat(db: &Db, present: &Present, end: &CancellationToken) {
+    while !end.is_cancelled() {
+        match tokio::time::timeout(SETTLE_DEADLINE, workers::seen(db, present)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("cannot say that this worker is there: {error}"),
+            Err(_) => tracing::warn!("cannot say that this worker is there: the database does not answer"),
+        }
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = tokio::time::sleep(HEARTBEAT) => {}
+        }
+    }
+    let stopped = tokio::time::timeout(SETTLE_DEADLINE, workers::stopped(db, present.owner)).await;
+    if !matches!(stopped, Ok(Ok(()))) {
+        tracing::warn!("cannot say that this worker ended");
     }
 }
 

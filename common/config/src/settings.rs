@@ -7,6 +7,8 @@ use std::str::FromStr;
 use domain::{Caps, MicroUsd, Mode, Secret};
 use store::retention::Keep;
 
+use crate::logging::Format;
+
 /// Every setting there is. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -51,6 +53,12 @@ pub struct Settings {
     /// `RETENTION_EVENTS_MONTHS`, `RETENTION_STEPS_MONTHS`, `RETENTION_LEDGER_MONTHS`: how many months the always-on
     /// service keeps beside the current one; all unless set.
     pub retention: Keep,
+    /// `METRICS=emf`: `serve` and `work` print figures for CloudWatch on standard output.
+    pub metrics_emf: bool,
+    /// `LOG_FORMAT`: `json`, `text`, or, as when it is not set, what suits the command and its standard error.
+    pub log_format: Option<Format>,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that traces are sent to. A URL can hold a password.
+    pub otlp_endpoint: Option<Secret>,
     /// `PATH`: where tools are looked for.
     pub path: String,
     /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
@@ -147,6 +155,10 @@ impl Settings {
                 steps: positive(text, "RETENTION_STEPS_MONTHS", months)?,
                 ledger: positive(text, "RETENTION_LEDGER_MONTHS", months)?,
             },
+            metrics_emf: choice(text, "METRICS", &[("emf", true)])?.unwrap_or(false),
+            log_format: choice(text, "LOG_FORMAT", &[("json", Some(Format::Json)), ("text", Some(Format::Text)), ("auto", None)])?
+                .flatten(),
+            otlp_endpoint: secret("OTEL_EXPORTER_OTLP_ENDPOINT"),
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             environment: Environment::default(),
         })
@@ -167,6 +179,15 @@ impl Settings {
 fn parsed<T: FromStr>(text: impl Fn(&str) -> Option<String>, name: &'static str, expected: &str) -> Result<Option<T>, SettingsError> {
     let parse = |value: String| value.parse().map_err(|_| SettingsError { name, value, expected: format!("expected {expected}") });
     text(name).map(parse).transpose()
+}
+
+/// One of the values that `choices` names.
+fn choice<T: Copy>(text: impl Fn(&str) -> Option<String>, name: &'static str, choices: &[(&str, T)]) -> Result<Option<T>, SettingsError> {
+    let Some(value) = text(name) else { return Ok(None) };
+    let chosen = choices.iter().find(|(known, _)| *known == value).map(|(_, choice)| *choice);
+    let names: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
+    let expected = || format!("expected {}", names.join(" or "));
+    chosen.map(Some).ok_or_else(|| SettingsError { name, value, expected: expected() })
 }
 
 fn positive<T: FromStr + PartialOrd + From<u8>>(
@@ -219,11 +240,22 @@ mod tests {
         assert!(read(&[("STEP_CAP", "0")], false).unwrap_err().to_string().starts_with(r#"STEP_CAP is "0": expected a whole number"#));
         assert!(read(&[("TOKEN_CAP", "-1")], false).is_err());
         assert!(read(&[("RETENTION_EVENTS_MONTHS", "0")], false).is_err(), "this month is always kept");
+        assert_eq!(read(&[("METRICS", "statsd")], false).unwrap_err().to_string(), r#"METRICS is "statsd": expected emf"#);
+        let error = read(&[("LOG_FORMAT", "xml")], false).unwrap_err();
+        assert_eq!(error.to_string(), r#"LOG_FORMAT is "xml": expected json or text or auto"#);
     }
 
     #[test]
     fn no_secret_is_ever_printed() {
-        let settings = read(&[("DATABASE_URL", "postgres://u:hunter2@h/d"), ("ANTHROPIC_API_KEY", "hunter2")], false).unwrap();
+        let settings = read(
+            &[
+                ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+                ("ANTHROPIC_API_KEY", "hunter2"),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@h"),
+            ],
+            false,
+        )
+        .unwrap();
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 }

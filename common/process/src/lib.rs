@@ -13,6 +13,7 @@
 mod capture;
 mod command;
 mod error;
+mod host;
 mod limits;
 mod run;
 mod service;
@@ -23,6 +24,7 @@ pub mod postgres;
 
 pub use command::Command;
 pub use error::ProcessError;
+pub use host::host_name;
 pub use limits::Limits;
 pub use postgres::{PostgresError, PostgresOptions, PrivatePostgres};
 pub use run::{Exit, Output, run, run_attached};

@@ -4,6 +4,8 @@ mod data;
 mod endings;
 mod money;
 mod refusals;
+mod schedules;
+mod steer;
 mod up;
 
 use e2e::{Codeteam, Ran, Repository};

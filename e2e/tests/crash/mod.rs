@@ -5,7 +5,7 @@
 //! a reply, a tool waits for a file, and a hook of the repository holds a push.
 
 mod halt;
-mod scene;
+pub mod scene;
 
 mod drain;
 mod half_steps;

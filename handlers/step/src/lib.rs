@@ -23,6 +23,7 @@ use llm::{ModelInfo, Models, Provider, Providers};
 use serde::{Deserialize, Serialize};
 use store::steps::{self, Work};
 use store::{Db, queue};
+use tracing::Instrument;
 
 use checkouts::Checkouts;
 
@@ -106,7 +107,8 @@ impl Handler for Step {
         if let Some(end) = turn.ending() {
             return Ok(end);
         }
-        let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work).await?;
+        let span = tracing::info_span!("prepare", job.id = %request.job_id, epoch = request.epoch.0);
+        let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work).instrument(span).await?;
         turn.brief.instructions = self.checkouts.instructions(request.job_id, request.epoch, &checkout.git).await?;
         if turn.next_half() == Half::Think {
             let thought = self.think(&ctx, &mut turn).await?;

@@ -13,6 +13,8 @@ use store::steps::{self, Answered};
 use store::{Db, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::{Step, StepResponse, Turn};
 
@@ -61,8 +63,24 @@ impl Step {
         fail_point!(AfterReserve);
         let started = Instant::now();
         let deadline = ctx.deadline.min(started + turn.active_left());
-        let called = self.call(ctx, turn, &call, deadline).await;
+        let provider: &'static str = turn.provider.name().into();
+        let span = tracing::info_span!(
+            "model_call",
+            job.id = %job_id,
+            step_no,
+            model,
+            provider,
+            tokens = Empty,
+            cost_microusd = Empty,
+            otel.kind = "client",
+            otel.status_code = Empty
+        );
+        let called = self.call(ctx, turn, &call, deadline).instrument(span.clone()).await;
         let took = started.elapsed();
+        metrics::histogram!("codeteam_model_call_duration_seconds", "provider" => provider).record(took.as_secs_f64());
+        if !matches!(called, Some(Ok(_))) {
+            span.record("otel.status_code", "ERROR");
+        }
         let raw = match called {
             Some(Ok(raw)) => raw,
             None => {
@@ -92,6 +110,9 @@ impl Step {
             }
         };
         let cost = turn.model.price.cost(&reply.usage);
+        span.record("tokens", reply.usage.new_tokens());
+        span.record("cost_microusd", cost.0);
+        drop(span);
         let answer = Answered {
             step_no,
             model,

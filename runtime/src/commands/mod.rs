@@ -6,6 +6,7 @@ mod demo;
 mod dlq;
 mod doctor;
 mod follow;
+mod hint;
 mod invoke;
 mod jobs;
 mod lanes;
@@ -15,19 +16,22 @@ mod local;
 mod retention;
 mod retry;
 mod run;
+mod schedule;
 mod serve;
 mod show;
 mod up;
 mod work;
+mod workers;
 
 use clap::CommandFactory;
 use config::logging::{self, Format};
 use config::{Services, Settings};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::cli::{Cli, Command, Migrate};
 use crate::exit::{Failure, Outcome};
 use crate::invoke_api::LogTailLayer;
-use crate::{screen, state};
+use crate::{screen, state, telemetry};
 
 /// Runs the command of `cli`.
 pub(crate) fn run(cli: Cli) -> Outcome {
@@ -36,7 +40,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         return Ok(());
     }
     let settings = Settings::from_env().map_err(|error| Failure::Usage(error.to_string()))?;
-    start_log(&cli.command);
+    start_log(&cli.command, &settings);
     config::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(dispatch(cli, settings));
@@ -45,16 +49,18 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     outcome
 }
 
-/// Services log everything, in JSON; what a person typed at a terminal only speaks up when something is wrong.
-fn start_log(command: &Command) {
+/// Services log everything, in JSON unless somebody looks on; what a person typed at a terminal only speaks up when
+/// something is wrong.
+fn start_log(command: &Command, settings: &Settings) {
     let (format, level) = match command {
-        Command::Serve(_) | Command::Work(_) => (Format::Json, "info"),
+        Command::Serve(_) | Command::Work(_) => (Format::of_service(), "info"),
         Command::Up(_) => (Format::Text, "info"),
         // The job's events say it already.
         Command::Demo(_) | Command::Run(_) => (Format::Text, "error"),
         _ => (Format::Text, "warn"),
     };
-    logging::with_layer(format, level, Some(LogTailLayer::default()));
+    let traces = settings.otlp_endpoint.as_ref().map(|_| telemetry::layer::<Registry>());
+    logging::with_layer(settings.log_format.unwrap_or(format), level, Some(Layer::<Registry>::and_then(LogTailLayer::default(), traces)));
 }
 
 async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
@@ -73,6 +79,9 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Jobs(args) => jobs::run(args, json, &connected(settings)).await,
         Command::Show(job) => show::run(job, json, &connected(settings)).await,
         Command::Watch(job) => follow::run(job, json, &connected(settings)).await,
+        Command::Hint(args) => hint::run(args, json, &connected(settings)).await,
+        Command::Schedule(command) => schedule::run(command, json, &connected(settings)).await,
+        Command::Workers => workers::run(json, &connected(settings)).await,
         Command::Stop(job) => jobs::stop(job, json, &connected(settings)).await,
         Command::Retry(args) => retry::run(args, json, &connected(settings)).await,
         Command::Requeue(job) => jobs::requeue(job, json, &connected(settings)).await,

@@ -17,12 +17,14 @@ use crate::exit::Outcome;
 use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::sigv4::KeyPair;
+use crate::telemetry::Telemetry;
 use crate::{background, registry, shutdown, upkeep};
 
 /// Serves until told to stop.
 pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     let shutdown = shutdown::on_signal()?;
     let keys = if args.invoke_api { Some(invoke_keys(&settings)?) } else { None };
+    let mut telemetry = Telemetry::start(&settings, args.metrics_listen).await?;
     let services = Services::new(settings);
     let registry = registry::all(&services).await?;
     let open = |keys| {
@@ -34,13 +36,16 @@ pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     let server = Server::bind(args.listen, registry, db.clone(), invoke).await?;
     let mut tasks = JoinSet::new();
     upkeep::spawn_retention(&mut tasks, db.clone(), services.settings.retention, shutdown.clone());
-    background::spawn_sweeper(&mut tasks, db, shutdown.clone());
+    background::spawn_sweeper(&mut tasks, db.clone(), shutdown.clone());
+    background::spawn_schedules(&mut tasks, db.clone(), shutdown.clone());
+    telemetry.spawn(&mut tasks, db, services.owner(), &shutdown);
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
     let address = server.address()?;
     let door = if args.invoke_api { "open to signed callers" } else { "closed" };
     tracing::info!(%address, "listening on http://{address}; webhooks at /webhooks/github, the Invoke API is {door}");
     server.run(shutdown).await?;
     tasks.join_all().await;
+    telemetry.finish().await;
     Ok(())
 }
 

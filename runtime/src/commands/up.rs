@@ -32,7 +32,8 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots, PATIENCE).await?;
     let mut tasks = JoinSet::new();
     upkeep::spawn_retention(&mut tasks, db.clone(), services.settings.retention, shutdown.clone());
-    background::spawn_sweeper(&mut tasks, db, shutdown.clone());
+    background::spawn_sweeper(&mut tasks, db.clone(), shutdown.clone());
+    background::spawn_schedules(&mut tasks, db, shutdown.clone());
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
     let working = {
         let shutdown = shutdown.clone();

@@ -18,6 +18,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 pub use environment::Environment;
 
@@ -132,8 +134,12 @@ impl Toolbox {
         self.tools.iter().map(|(spec, _)| spec.clone()).collect()
     }
 
+    fn named(&self, name: &str) -> Option<&(ToolSpec, Box<dyn Tool>)> {
+        self.tools.iter().find(|(spec, _)| spec.name == name)
+    }
+
     async fn run(&self, call: &ToolCall, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
-        match self.tools.iter().find(|(spec, _)| spec.name == call.name) {
+        match self.named(&call.name) {
             Some((_, tool)) => tool.run(call.input.clone(), ctx).await,
             None => {
                 let names: Vec<&str> = self.tools.iter().map(|(spec, _)| spec.name.as_str()).collect();
@@ -154,10 +160,17 @@ pub async fn run_tools(tools: &Toolbox, reply: &Reply, ctx: &ToolContext<'_>) ->
     let mut ran = ToolsRan::default();
     for (index, call) in reply.tool_calls.iter().enumerate() {
         let is_cut = reply.stop == StopReason::MaxTokens && index + 1 == reply.tool_calls.len();
+        // Not what the model calls it, which may be anything.
+        let name = tools.named(&call.name).map_or("unknown", |(spec, _)| spec.name.as_str());
+        let span = tracing::info_span!("tool", tool = name, otel.status_code = Empty);
         let outcome = match objection(call, &ran, is_cut, ctx) {
             Some(error) => Err(error),
-            None => tools.run(call, ctx).await,
+            None => tools.run(call, ctx).instrument(span.clone()).await,
         };
+        if outcome.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        drop(span);
         let (content, is_error) = match outcome {
             Ok(output) => {
                 ran.changed |= output.changed;
