@@ -149,8 +149,8 @@ pub struct NewJob {
     /// Smaller runs first.
     #[serde(default)]
     pub priority: i16,
-    /// What started it: set by the door through which it came, never read from a caller's JSON.
-    #[serde(skip_deserializing, default = "by_api")]
+    /// What started it: set by the door through which it came, never a part of its JSON.
+    #[serde(skip, default = "by_api")]
     pub trigger: Trigger,
     /// Two requests with one key are one job.
     #[serde(default, skip_serializing_if = "Option::is_none")]

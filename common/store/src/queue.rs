@@ -246,7 +246,15 @@ pub async fn depth(db: &Db) -> Result<Vec<(Mode, i64)>, StoreError> {
     let mut depths = Vec::new();
     for mode in [Mode::Mechanic, Mode::Genius] {
         let ready = sqlx::query_scalar!(
-            r#"select count(*) as "ready!" from queue where state = 'ready' and mode = $1 and run_at <= now()"#,
+            r#"select coalesce(sum(of_lane.ready), 0)::bigint as "ready!"
+               from lane_queues
+               cross join lateral (
+                   select count(*) as ready
+                   from queue
+                   where queue.state = 'ready' and queue.mode = lane_queues.mode and queue.lane = lane_queues.lane
+                       and queue.priority = lane_queues.priority and queue.run_at <= now()
+               ) as of_lane
+               where lane_queues.mode = $1 and lane_queues.active"#,
             <&str>::from(mode)
         );
         depths.push((mode, ready.fetch_one(&db.pool).await?));
