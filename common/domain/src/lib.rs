@@ -12,6 +12,7 @@ pub mod money;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
+pub mod token_scope;
 pub mod usage;
 
 pub use caps::{CapReached, Caps, Reservation, Spent};
@@ -22,4 +23,5 @@ pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueS
 pub use money::{MicroUsd, Price};
 pub use scope::Scope;
 pub use secret::Secret;
+pub use token_scope::TokenScope;
 pub use usage::Usage;

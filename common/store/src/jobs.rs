@@ -196,6 +196,15 @@ pub(crate) async fn read(session: impl PgExecutor<'_>, job_id: JobId) -> Result<
     row.ok_or_else(|| StoreError::NoJob(job_id.to_string()))?.try_into()
 }
 
+/// Nothing, if there is a job `job_id`.
+///
+/// # Errors
+/// [`StoreError::NoJob`], or those of the database.
+pub async fn exists(db: &Db, job_id: JobId) -> Result<(), StoreError> {
+    let found = sqlx::query_scalar!("select job_id from jobs where job_id = $1", job_id.0).fetch_optional(&db.pool).await?;
+    found.map(|_| ()).ok_or_else(|| StoreError::NoJob(job_id.to_string()))
+}
+
 /// Finds a job by its whole id or by the end of it, as screens show it.
 ///
 /// # Errors
@@ -278,6 +287,14 @@ pub async fn list(db: &Db, before: Option<JobId>, limit: u32) -> Result<Vec<List
 /// # Errors
 /// [`StoreError::Refused`] while the job is not finished, [`StoreError::NoJob`] when there is none.
 pub async fn retry(db: &Db, job_id: JobId, mode: Option<Mode>) -> Result<JobId, StoreError> {
+    retry_once(db, job_id, mode, None).await
+}
+
+/// The same, at most once for each `key`: the second call returns the job that the first one wrote.
+///
+/// # Errors
+/// Those of [`retry`].
+pub async fn retry_once(db: &Db, job_id: JobId, mode: Option<Mode>, key: Option<&str>) -> Result<JobId, StoreError> {
     let Job { repository, remote, kind, mode: old_mode, model, input, caps, finished, .. } = get(db, job_id).await?.job;
     if finished.is_none() {
         return Err(StoreError::Refused(format!("job {job_id} is not finished: stop it first, or wait")));
@@ -296,7 +313,7 @@ pub async fn retry(db: &Db, job_id: JobId, mode: Option<Mode>) -> Result<JobId, 
         trigger: Trigger::Retry,
         idempotency_key: None,
     };
-    match enqueue(db, &again, None, None, Some(job_id)).await? {
+    match enqueue(db, &again, key, None, Some(job_id)).await? {
         Enqueued::New(job_id) | Enqueued::Known(job_id) => Ok(job_id),
         Enqueued::Ignored(reason) => Err(StoreError::Refused(reason)),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::Secret;
 use process::{PostgresOptions, PrivatePostgres};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Postgres, Transaction};
 use store::Db;
 use tokio::sync::OnceCell;
 
@@ -57,12 +57,12 @@ impl TestDb {
     ///
     /// # Panics
     /// When the database refuses.
-    pub async fn pin_snapshot(&self) -> Pinned {
-        let mut transaction = self.db.pool().begin().await.expect("a session can be had");
+    pub async fn pin_snapshot(&self) -> Open {
+        let mut open = self.open().await;
         for statement in ["set transaction isolation level repeatable read", "select count(*) from queue"] {
-            transaction.execute(statement).await.expect("the statement is a test's own");
+            open.execute(statement).await;
         }
-        Pinned { _transaction: transaction }
+        open
     }
 
     /// The one value that a query returns, as text; empty for null.
@@ -77,9 +77,36 @@ impl TestDb {
     }
 }
 
-/// A snapshot of a database that somebody has forgotten to give up.
-pub struct Pinned {
-    _transaction: sqlx::Transaction<'static, sqlx::Postgres>,
+/// A transaction that a test holds open for as long as it likes.
+pub struct Open(Transaction<'static, Postgres>);
+
+impl TestDb {
+    /// Opens a transaction.
+    ///
+    /// # Panics
+    /// When no session can be had.
+    pub async fn open(&self) -> Open {
+        Open(self.db.pool().begin().await.expect("a session can be had"))
+    }
+}
+
+impl Open {
+    /// Runs a statement in it.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn execute(&mut self, statement: &str) {
+        self.0.execute(sqlx::AssertSqlSafe(statement)).await.expect("the statement is a test's own");
+    }
+
+    /// Ends it: what it wrote is there, or never was.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn end(self, commit: bool) {
+        let ended = if commit { self.0.commit().await } else { self.0.rollback().await };
+        ended.expect("the database ends a transaction");
+    }
 }
 
 /// The server of this process. Its owner is a thread of its own, so that the server outlives the runtime of

@@ -1,11 +1,12 @@
 //! Test databases, a model on loopback, repositories and builders. A dev-dependency only; it panics where a program would return errors.
 
 mod build;
+pub mod client;
 mod database;
 mod model;
 mod repository;
 
 pub use build::{new_job, usage};
-pub use database::{Pinned, TestDb};
+pub use database::{Open, TestDb};
 pub use model::{Answer, Hold, ModelStub};
 pub use repository::{PATH, Repository};
