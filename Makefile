@@ -58,6 +58,10 @@ bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (A
 sqlx: ## Describe the store's queries again after changing SQL (writes .sqlx/)
 	$(CARGO) run --quiet --locked --package process --example private_postgres -- scripts/sqlx-prepare.sh
 
+.PHONY: openapi
+openapi: ## Describe the REST API again after changing it (writes docs/openapi.json)
+	$(CARGO) test --quiet --locked --package codeteam --test all -- --ignored renew_the_description_in_docs
+
 .PHONY: fmt
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -96,7 +96,9 @@ const OWNERS: &[(&str, &[&str])] = &[
     // codeteam only to send spans to a collector.
     ("reqwest", &["llm", "codeteam"]),
     ("octocrab", &["github"]),
-    ("hyper*", &[]),
+    // The server's connections: axum's own loop has no timeout for headers and none for slow readers.
+    ("hyper*", &["codeteam"]),
+    ("utoipa*", &["codeteam"]),
     ("rustls", &["config", "llm"]),
     ("jiff", &["domain"]),
     // How figures and traces leave the process; everything else only counts (`metrics`) and opens spans (`tracing`).

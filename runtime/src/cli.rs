@@ -3,6 +3,7 @@
 mod money;
 mod queue;
 mod steer;
+mod token;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use domain::Mode;
 pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
 pub use queue::{Dead, DeadFilter, Dlq, Lanes, LanesCommand, Pause, Resume};
 pub use steer::{AddSchedule, Hint, Schedule, ScheduleRef};
+pub use token::Token;
 
 /// A self-hosted team of AI coding workers.
 #[derive(Parser, Debug)]
@@ -86,6 +88,9 @@ pub enum Command {
     Budget(Budget),
     /// Drop old months of events and steps, and clear away what has expired.
     Retention(Retention),
+    /// Who may use the REST API.
+    #[command(subcommand)]
+    Token(Token),
     /// Check everything a job needs, and say what to do about what is missing.
     Doctor,
     /// Print a completion script for a shell.

@@ -1,5 +1,6 @@
 //! AI Code Team: the dispatch runtime, the worker loop and the commands, in one binary.
 
+pub mod api;
 pub mod background;
 pub mod cli;
 mod commands;
@@ -13,6 +14,7 @@ pub mod shutdown;
 pub mod sigv4;
 pub mod state;
 pub mod telemetry;
+pub mod tokens;
 pub mod upkeep;
 pub mod worker;
 

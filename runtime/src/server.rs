@@ -1,4 +1,6 @@
-//! The HTTP server: health, webhooks and, if asked for, the Lambda Invoke API.
+//! The HTTP server: health, webhooks, the REST API and, if asked for, the Lambda Invoke API.
+
+mod connections;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +18,10 @@ use store::Db;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Api;
 use crate::invoke_api::InvokeApi;
+
+pub use connections::Peer;
 
 const WEBHOOK_DEADLINE: Duration = Duration::from_secs(8);
 /// How long a client may take to send a body.
@@ -58,6 +63,12 @@ impl Server {
         Ok(Self { listener, router: router.fallback(nothing_here), invoke })
     }
 
+    /// Answers for the REST API as well.
+    #[must_use]
+    pub fn with_api(self, api: &Api) -> Self {
+        Self { router: self.router.merge(api.router()), ..self }
+    }
+
     /// Where it listens.
     ///
     /// # Errors
@@ -68,23 +79,21 @@ impl Server {
 
     /// Answers until `shutdown`, then lets requests under way, and events taken by the Invoke API, end.
     ///
-    /// # Errors
-    /// When the socket fails.
-    pub async fn run(self, shutdown: CancellationToken) -> std::io::Result<()> {
+    /// Connections that keep it waiting too long are ended.
+    pub async fn run(self, shutdown: CancellationToken) {
         let told = shutdown.clone();
-        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(shutdown.cancelled_owned());
+        let serving = connections::serve(self.listener, self.router, shutdown);
         let patience = async {
             told.cancelled().await;
             tokio::time::sleep(SHUTDOWN_PATIENCE).await;
         };
         tokio::select! {
-            served = serving => served?,
+            () = serving => {}
             () = patience => tracing::warn!("requests that did not end in {} s are cut off", SHUTDOWN_PATIENCE.as_secs()),
         }
         if let Some(invoke) = self.invoke {
             invoke.drained().await;
         }
-        Ok(())
     }
 }
 

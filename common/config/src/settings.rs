@@ -59,6 +59,8 @@ pub struct Settings {
     pub log_format: Option<Format>,
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector that traces are sent to. A URL can hold a password.
     pub otlp_endpoint: Option<Secret>,
+    /// `CODETEAM_FORWARDED_FOR=1`: a balancer stands before the server and writes down who asks.
+    pub forwarded_for: bool,
     /// `PATH`: where tools are looked for.
     pub path: String,
     /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
@@ -159,6 +161,7 @@ impl Settings {
             log_format: choice(text, "LOG_FORMAT", &[("json", Some(Format::Json)), ("text", Some(Format::Text)), ("auto", None)])?
                 .flatten(),
             otlp_endpoint: secret("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            forwarded_for: parsed::<u8>(text, "CODETEAM_FORWARDED_FOR", "1 or 0")? == Some(1),
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             environment: Environment::default(),
         })

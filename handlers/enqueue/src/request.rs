@@ -13,6 +13,7 @@ use serde_json::Value;
 
 const MOST_TITLE_CHARS: usize = 300;
 const MOST_BODY_BYTES: usize = 256 * 1024;
+const MOST_KEY_BYTES: usize = 255;
 
 /// A new job, or a webhook. In JSON the second is known by its `headers`.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ impl EnqueueRequest {
 /// # Errors
 /// What is wrong with it and what was expected, for whoever asked.
 pub fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), String> {
-    RepositoryName::parse(&job.repository).map_err(|error| error.to_string())?;
+    RepositoryName::parse(&job.repository).map_err(|error| format!("repository: {error}"))?;
     let title = &job.input.title;
     if title.trim().is_empty() {
         return Err("input.title is empty: say in one line what to do".to_owned());
@@ -65,14 +66,19 @@ pub fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), S
     if job.input.body.len() > MOST_BODY_BYTES {
         return Err(format!("input.body has {} bytes: at most {MOST_BODY_BYTES}", job.input.body.len()));
     }
+    if let Some(key) = &job.idempotency_key
+        && (key.is_empty() || key.len() > MOST_KEY_BYTES || key.contains(char::is_control))
+    {
+        return Err(format!("idempotency_key must be 1 to {MOST_KEY_BYTES} characters without control characters"));
+    }
     if let Some(remote) = &job.remote {
-        let parsed: Remote = remote.parse().map_err(|error: GitError| error.to_string())?;
+        let parsed: Remote = remote.parse().map_err(|error: GitError| format!("remote: {error}"))?;
         if !local_remotes {
             check_remote(remote, &parsed)?;
         }
     }
     if let Some(model) = &job.model {
-        models.lookup(model).map_err(|error| error.to_string())?;
+        models.lookup(model).map_err(|error| format!("model: {error}"))?;
     }
     Ok(())
 }

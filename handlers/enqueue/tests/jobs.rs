@@ -42,7 +42,7 @@ async fn a_job_without_a_key_is_a_new_one_each_time() {
 #[tokio::test]
 async fn a_job_that_makes_no_sense_is_refused_by_what_is_wrong_and_not_written() {
     let world = World::new().await;
-    let cases: [(Value, &str); 13] = [
+    let cases: [(Value, &str); 15] = [
         (job(|job| job["repository"] = json!("shop")), "write it as owner/name"),
         (job(|job| job["repository"] = json!("../etc")), "write it as owner/name"),
         (job(|job| job["input"]["title"] = json!("")), "input.title is empty"),
@@ -55,6 +55,8 @@ async fn a_job_that_makes_no_sense_is_refused_by_what_is_wrong_and_not_written()
         (job(|job| job["mode"] = json!("wizard")), "wizard"),
         (job(|job| job["input"] = json!({})), "title"),
         (job(|job| job["caps"] = json!({ "steps": -1 })), "caps.steps: invalid value: integer `-1`, expected u32"),
+        (job(|job| job["idempotency_key"] = json!("a\0b")), "idempotency_key must be 1 to 255 characters"),
+        (job(|job| job["idempotency_key"] = json!("")), "idempotency_key must be 1 to 255 characters"),
         (json!("a string"), "string"),
     ];
     for (request, words) in cases {

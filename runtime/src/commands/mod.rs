@@ -19,6 +19,7 @@ mod run;
 mod schedule;
 mod serve;
 mod show;
+mod token;
 mod up;
 mod work;
 mod workers;
@@ -93,6 +94,7 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Cost(args) => cost::run(args, json, &connected(settings)).await,
         Command::Budget(command) => budget::run(command, json, &connected(settings)).await,
         Command::Retention(args) => retention::run(args, json, &connected(settings)).await,
+        Command::Token(command) => token::run(command, json, &connected(settings)).await,
     }
 }
 

@@ -12,6 +12,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
+use crate::api::{self, Api};
 use crate::cli::Serve;
 use crate::exit::Outcome;
 use crate::invoke_api::{InvokeApi, Options};
@@ -33,7 +34,9 @@ pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     };
     let invoke = keys.map(open);
     let db = services.db().await?;
-    let server = Server::bind(args.listen, registry, db.clone(), invoke).await?;
+    let options = api::Options { forwarded_for: services.settings.forwarded_for, ..api::Options::default() };
+    let api = Api::new(db.clone(), registry.clone(), options, shutdown.clone());
+    let server = Server::bind(args.listen, registry.clone(), db.clone(), invoke).await?.with_api(&api);
     let mut tasks = JoinSet::new();
     upkeep::spawn_retention(&mut tasks, db.clone(), services.settings.retention, shutdown.clone());
     background::spawn_sweeper(&mut tasks, db.clone(), shutdown.clone());
@@ -42,8 +45,8 @@ pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
     let address = server.address()?;
     let door = if args.invoke_api { "open to signed callers" } else { "closed" };
-    tracing::info!(%address, "listening on http://{address}; webhooks at /webhooks/github, the Invoke API is {door}");
-    server.run(shutdown).await?;
+    tracing::info!(%address, "listening on http://{address}; webhooks at /webhooks/github, REST API at /api/v1, the Invoke API is {door}");
+    server.run(shutdown).await;
     tasks.join_all().await;
     telemetry.finish().await;
     Ok(())

@@ -7,6 +7,7 @@ use domain::{Mode, SystemClock};
 use tokio::task::JoinSet;
 
 use super::local::Database;
+use crate::api::{self, Api};
 use crate::cli::Up;
 use crate::exit::Outcome;
 use crate::invoke_api::{InvokeApi, Options};
@@ -27,7 +28,8 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     let registry = registry::all(&services).await?;
     let db = services.db().await?;
     let invoke = InvokeApi::new(Arc::new(registry.clone()), Arc::new(SystemClock), Options::default(), shutdown.clone());
-    let server = Server::bind(args.listen, registry, db.clone(), Some(invoke)).await?;
+    let api = Api::new(db.clone(), registry.clone(), api::Options::default(), shutdown.clone());
+    let server = Server::bind(args.listen, registry, db.clone(), Some(invoke)).await?.with_api(&api);
     let address = server.address()?;
     let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots, PATIENCE).await?;
     let mut tasks = JoinSet::new();
@@ -55,9 +57,10 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     }
     screen::progress(&format!("AI Code Team is up, on {}.", database.source));
     screen::progress(&format!("  webhooks    http://{address}/webhooks/github"));
+    screen::progress(&format!("  REST API    http://{address}/api/v1 (`codeteam token create --name me --scope admin` makes a token)"));
     screen::progress(&format!("  Invoke API  http://{address} (open to everybody on this machine)"));
     screen::progress("  in another terminal: codeteam jobs, codeteam watch JOB; Ctrl-C stops everything");
-    server.run(shutdown).await?;
+    server.run(shutdown).await;
     tasks.join_all().await;
     drop(file);
     drop(services);

@@ -136,7 +136,7 @@ async fn deliver(services: &Services) -> Result<JobId, Failure> {
 struct Door {
     address: std::net::SocketAddr,
     shutdown: CancellationToken,
-    serving: tokio::task::JoinHandle<std::io::Result<()>>,
+    serving: tokio::task::JoinHandle<()>,
 }
 
 impl Door {
@@ -151,7 +151,7 @@ impl Door {
 
     async fn close(self) -> Result<(), Failure> {
         self.shutdown.cancel();
-        self.serving.await.context("the server panicked")?.map_err(Failure::from)
+        Ok(self.serving.await.context("the server panicked")?)
     }
 }
 
