@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests and checks need beside git, Rust and Python into the ignored folder .venv of this repository:
-# cfn-lint (checks template.yaml) and cargo-lambda (drives the handlers as Lambdas), at the pinned versions and hashes of
+# cfn-lint (checks template.yaml), cargo-lambda (drives the handlers as Lambdas) and schemathesis (asks the REST API what its
+# description allows, and what it does not), at the pinned versions and hashes of
 # requirements.txt. Does nothing when they are there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,8 +38,8 @@ if ! command -v python3 >/dev/null || ! python3 -c 'import sys; sys.exit(sys.ver
     say "Python 3.11 or newer is needed as python3"
     exit 1
 fi
-say "installing cfn-lint and cargo-lambda into $venv"
+say "installing cfn-lint, cargo-lambda and schemathesis into $venv"
 make_venv
 "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement scripts/requirements.txt
 cp scripts/requirements.txt "$installed"
-say "$("$venv/bin/cfn-lint" --version), $("$venv/bin/cargo-lambda" lambda --version)"
+say "$("$venv/bin/cfn-lint" --version), $("$venv/bin/cargo-lambda" lambda --version), $("$venv/bin/schemathesis" --version)"
