@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# The Makefile puts the folder first that is made anew here: its Python cannot be the one that makes it.
+PATH=${PATH//"$PWD/.venv/bin:"/}
 venv=.venv
 installed=$venv/requirements.txt # a copy, made when everything is in
 
