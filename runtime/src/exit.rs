@@ -53,7 +53,7 @@ impl From<std::io::Error> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoJob(_) | StoreError::Refused(_) => Self::Usage(error.to_string()),
+            StoreError::NoJob(_) | StoreError::NotFound(_) | StoreError::Refused(_) => Self::Usage(error.to_string()),
             error => Self::Environment(error.into()),
         }
     }

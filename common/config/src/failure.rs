@@ -24,7 +24,7 @@ pub fn of_store(error: StoreError) -> HandlerError {
     match error {
         // Held by nobody any more, and not ended: to whoever did not ask for it that is the same.
         StoreError::LeaseLost { .. } | StoreError::OverBudget(_) => HandlerError::LeaseLost(error.to_string()),
-        StoreError::NoJob(_) | StoreError::Refused(_) => HandlerError::Invalid(error.to_string()),
+        StoreError::NoJob(_) | StoreError::NotFound(_) | StoreError::Refused(_) => HandlerError::Invalid(error.to_string()),
         StoreError::Unavailable(_) => HandlerError::RetryAfter { after: PAUSE, message: error.to_string() },
         StoreError::Corrupt { .. } | StoreError::Url(_) | StoreError::Duplicate | StoreError::Database(_) | StoreError::Migrate(_) => {
             HandlerError::Internal(error.into())

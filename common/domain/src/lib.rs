@@ -21,7 +21,7 @@ pub use event::{Event, EventKind};
 pub use id::{Epoch, JobId, OwnerId};
 pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger, WaitingFor};
 pub use money::{MicroUsd, Price};
-pub use scope::Scope;
+pub use scope::{NoScope, Scope};
 pub use secret::Secret;
 pub use token_scope::TokenScope;
 pub use usage::Usage;

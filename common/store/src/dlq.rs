@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::error::parse;
+use crate::json::text;
 use crate::steer::standing;
 use crate::{Db, StoreError};
 
@@ -66,7 +67,7 @@ pub struct Dead {
 /// Those of the database.
 pub async fn list(db: &Db, filter: &Filter, after: Option<JobId>, limit: u32) -> Result<Vec<Dead>, StoreError> {
     let after = after.map_or(Uuid::nil(), |id| id.0);
-    let (repository, cause) = (filter.repository.as_deref(), filter.cause.as_deref());
+    let (repository, cause) = (filter.repository.as_deref(), filter.cause.as_deref().map(text));
     let rows = sqlx::query_file!("sql/dead.sql", after, repository, filter.mode(), cause, filter.dead_for_secs(), i64::from(limit));
     let dead = rows.fetch_all(&db.pool).await?.into_iter().map(|row| {
         Ok(Dead {
@@ -89,7 +90,7 @@ pub async fn list(db: &Db, filter: &Filter, after: Option<JobId>, limit: u32) ->
 /// # Errors
 /// [`StoreError::Refused`] when it is not dead, [`StoreError::NoJob`] when there is none.
 pub async fn redrive(db: &Db, job_id: JobId) -> Result<(), StoreError> {
-    let moved = redrive_batch(db, &Filter::default(), job_id.0, job_id.0).await?;
+    let moved = move_batch(db, Move::Redrive, &Filter::default(), job_id.0, job_id.0).await?;
     one(db, job_id, &moved).await
 }
 
@@ -98,7 +99,7 @@ pub async fn redrive(db: &Db, job_id: JobId) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Refused`] when it is not in the dead-letter queue, [`StoreError::NoJob`] when there is none.
 pub async fn discard(db: &Db, job_id: JobId) -> Result<(), StoreError> {
-    let moved = discard_batch(db, &Filter::default(), job_id.0, job_id.0).await?;
+    let moved = move_batch(db, Move::Discard, &Filter::default(), job_id.0, job_id.0).await?;
     one(db, job_id, &moved).await
 }
 
@@ -108,7 +109,7 @@ pub async fn discard(db: &Db, job_id: JobId) -> Result<(), StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn redrive_all(db: &Db, filter: &Filter) -> Result<u64, StoreError> {
-    batch_by_batch(async |from| redrive_batch(db, filter, from, Uuid::max()).await).await
+    move_all(db, Move::Redrive, filter).await
 }
 
 /// [`discard`]s every dead job that matches, likewise.
@@ -116,14 +117,20 @@ pub async fn redrive_all(db: &Db, filter: &Filter) -> Result<u64, StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn discard_all(db: &Db, filter: &Filter) -> Result<u64, StoreError> {
-    batch_by_batch(async |from| discard_batch(db, filter, from, Uuid::max()).await).await
+    move_all(db, Move::Discard, filter).await
+}
+
+#[derive(Clone, Copy)]
+enum Move {
+    Redrive,
+    Discard,
 }
 
 /// Moves batch after batch, each beginning behind the one before; returns how many jobs moved.
-async fn batch_by_batch(move_batch: impl AsyncFn(Uuid) -> Result<Vec<Uuid>, StoreError>) -> Result<u64, StoreError> {
+async fn move_all(db: &Db, what: Move, filter: &Filter) -> Result<u64, StoreError> {
     let (mut from, mut done) = (Uuid::nil(), 0);
     loop {
-        let moved = move_batch(from).await?;
+        let moved = move_batch(db, what, filter, from, Uuid::max()).await?;
         done += moved.len() as u64;
         match following(&moved) {
             Some(next) => from = next,
@@ -132,16 +139,18 @@ async fn batch_by_batch(move_batch: impl AsyncFn(Uuid) -> Result<Vec<Uuid>, Stor
     }
 }
 
-async fn redrive_batch(db: &Db, filter: &Filter, from: Uuid, to: Uuid) -> Result<Vec<Uuid>, StoreError> {
-    let (repository, cause) = (filter.repository.as_deref(), filter.cause.as_deref());
-    let moved = sqlx::query_file_scalar!("sql/redrive.sql", from, to, repository, filter.mode(), cause, filter.dead_for_secs(), BATCH);
-    Ok(moved.fetch_all(&db.pool).await?)
-}
-
-async fn discard_batch(db: &Db, filter: &Filter, from: Uuid, to: Uuid) -> Result<Vec<Uuid>, StoreError> {
-    let (repository, cause) = (filter.repository.as_deref(), filter.cause.as_deref());
-    let moved = sqlx::query_file_scalar!("sql/discard.sql", from, to, repository, filter.mode(), cause, filter.dead_for_secs(), BATCH);
-    Ok(moved.fetch_all(&db.pool).await?)
+/// Moves the dead jobs that match, from the id `from` to `to`, up to a batch of them; returns which.
+async fn move_batch(db: &Db, what: Move, filter: &Filter, from: Uuid, to: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    let (repository, mode, cause) = (filter.repository.as_deref(), filter.mode(), filter.cause.as_deref().map(text));
+    let secs = filter.dead_for_secs();
+    Ok(match what {
+        Move::Redrive => {
+            sqlx::query_file_scalar!("sql/redrive.sql", from, to, repository, mode, cause, secs, BATCH).fetch_all(&db.pool).await?
+        }
+        Move::Discard => {
+            sqlx::query_file_scalar!("sql/discard.sql", from, to, repository, mode, cause, secs, BATCH).fetch_all(&db.pool).await?
+        }
+    })
 }
 
 /// Where the next batch begins; `None` when this one was the last.

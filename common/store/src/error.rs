@@ -18,6 +18,9 @@ pub enum StoreError {
     /// The caller named something that is not there.
     #[error("no job {0}")]
     NoJob(String),
+    /// The caller named something else that is not there; says what there is.
+    #[error("{0}")]
+    NotFound(String),
     /// The job is not in a state that allows it.
     #[error("{0}")]
     Refused(String),

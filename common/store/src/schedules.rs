@@ -108,7 +108,9 @@ impl TryFrom<Row> for Schedule {
 /// [`StoreError::Refused`] for a name, expression or zone that cannot be understood, and for a name that is taken.
 pub async fn add(db: &Db, schedule: &NewSchedule) -> Result<Schedule, StoreError> {
     let NewSchedule { name, cron, time_zone, missed, job } = schedule;
-    check_name(name)?;
+    if !is_name(name) {
+        return Err(StoreError::Refused(format!("the name {name:?} does not fit: {NAMES}")));
+    }
     let next = next_run(db, name, cron, time_zone).await?;
     let written = sqlx::query!(
         "insert into schedules (name, cron, time_zone, missed, job, next_run_at)
@@ -143,7 +145,7 @@ pub async fn list(db: &Db) -> Result<Vec<Schedule>, StoreError> {
 /// The schedule `name`.
 ///
 /// # Errors
-/// [`StoreError::Refused`] when there is none.
+/// [`StoreError::NotFound`] when there is none.
 pub async fn get(db: &Db, name: &str) -> Result<Schedule, StoreError> {
     let row = sqlx::query_as!(
         Row,
@@ -157,7 +159,7 @@ pub async fn get(db: &Db, name: &str) -> Result<Schedule, StoreError> {
 /// Takes a schedule away; its jobs stay.
 ///
 /// # Errors
-/// [`StoreError::Refused`] when there is none.
+/// [`StoreError::NotFound`] when there is none.
 pub async fn remove(db: &Db, name: &str) -> Result<(), StoreError> {
     let removed = sqlx::query!("delete from schedules where name = $1", name).execute(&db.pool).await?;
     if removed.rows_affected() == 1 { Ok(()) } else { Err(nothing(name)) }
@@ -166,7 +168,7 @@ pub async fn remove(db: &Db, name: &str) -> Result<(), StoreError> {
 /// Lets a schedule run from its next time on, or stops it; what it missed while it stood still is not made up for.
 ///
 /// # Errors
-/// [`StoreError::Refused`] when there is none, or it can no longer be understood.
+/// [`StoreError::NotFound`] when there is none, [`StoreError::Refused`] when it can no longer be understood.
 pub async fn set_enabled(db: &Db, name: &str, enabled: bool) -> Result<Schedule, StoreError> {
     let schedule = get(db, name).await?;
     let next = if enabled { next_run(db, name, &schedule.cron, &schedule.time_zone).await? } else { None };
@@ -185,7 +187,7 @@ pub async fn set_enabled(db: &Db, name: &str, enabled: bool) -> Result<Schedule,
 /// Writes the schedule's job now, beside its times.
 ///
 /// # Errors
-/// [`StoreError::Refused`] when there is none, or its job can no longer be understood.
+/// [`StoreError::NotFound`] when there is none, [`StoreError::Refused`] when its job can no longer be understood.
 pub async fn run_now(db: &Db, name: &str) -> Result<JobId, StoreError> {
     let mut tx = db.pool.begin().await?;
     let row = sqlx::query!(r#"select job, now() as "now!" from schedules where name = $1 for update"#, name).fetch_optional(&mut *tx);
@@ -288,16 +290,16 @@ async fn next_run(db: &Db, name: &str, cron: &str, time_zone: &str) -> Result<Op
     }
 }
 
-fn check_name(name: &str) -> Result<(), StoreError> {
+/// What a schedule may be called.
+pub const NAMES: &str = "expected lower-case letters, digits, '.', '_' and '-', at most 63, beginning with a letter or digit";
+
+/// Whether a schedule may be called `name`.
+pub fn is_name(name: &str) -> bool {
     let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let rest = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte));
-    if first && rest && name.len() <= 63 {
-        return Ok(());
-    }
-    let expected = "lower-case letters, digits, '.', '_' and '-', at most 63, beginning with a letter or digit";
-    Err(StoreError::Refused(format!("the name {name:?} does not fit: expected {expected}")))
+    first && rest && name.len() <= 63
 }
 
 fn nothing(name: &str) -> StoreError {
-    StoreError::Refused(format!("no schedule {name:?}: `codeteam schedule list` shows those there are"))
+    StoreError::NotFound(format!("no schedule {name:?}: `codeteam schedule list` shows those there are"))
 }

@@ -62,6 +62,13 @@ pub struct Worker {
     pub jobs: i64,
 }
 
+impl Worker {
+    /// Whether it missed three beats: it is lost, or cannot reach the database.
+    pub fn is_silent(&self) -> bool {
+        self.stopped_at.is_none() && self.seen_secs_ago > 3 * HEARTBEAT.as_secs() as i64
+    }
+}
+
 /// Says that a worker is there: at its start, and every [`HEARTBEAT`], also without work.
 ///
 /// # Errors

@@ -7,7 +7,14 @@ use e2e::{root, tools};
 use process::Exit;
 use testkit::TestDb;
 
-use super::{serve, start_job, token};
+use super::{serve_as, start_job, token};
+
+/// What no schema can say: which expressions are a timetable, which conditions have to come together.
+const CONFIG: &str = r#"
+[[operations]]
+include-operation-id = "add_schedule"
+checks.positive_data_acceptance.enabled = false
+"#;
 
 #[tokio::test]
 async fn the_api_is_as_its_description_says() {
@@ -18,15 +25,21 @@ async fn the_api_is_as_its_description_says() {
         return;
     }
     let db = TestDb::new().await;
-    let up = serve(&db).await;
+    // The description is that of a server on which remotes may be paths.
+    let up = serve_as(&db, &[("CODETEAM_LOCAL_REMOTES", "1")]).await;
     let token = token(&db, "fuzz", "admin").await;
     for title in ["one", "two", "three"] {
         start_job(&up, &token, title).await;
     }
     let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("schemathesis.toml");
+    std::fs::write(&config, CONFIG).unwrap();
+    let config = config.display().to_string();
     let schema = format!("http://{}/api/v1/openapi.json", up.address);
     let authorization = format!("Authorization: Bearer {token}");
     let arguments = [
+        "--config-file",
+        &config,
         "run",
         &schema,
         "--header",

@@ -12,7 +12,13 @@ use testkit::client::{HttpAnswer, request};
 
 /// `codeteam serve` on a fresh database.
 async fn serve(db: &TestDb) -> Up {
-    Up::start(Codeteam::new(["serve", "--listen", "127.0.0.1:0"]).on(db.url.expose())).await
+    serve_as(db, &[]).await
+}
+
+/// The same with settings.
+async fn serve_as(db: &TestDb, settings: &[(&str, &str)]) -> Up {
+    let serve = Codeteam::new(["serve", "--listen", "127.0.0.1:0"]).on(db.url.expose());
+    Up::start(settings.iter().fold(serve, |serve, (name, value)| serve.env(name, value))).await
 }
 
 /// A token made at the command line.

@@ -14,6 +14,8 @@ use serde_json::Value;
 const MOST_TITLE_CHARS: usize = 300;
 const MOST_BODY_BYTES: usize = 256 * 1024;
 const MOST_KEY_BYTES: usize = 255;
+/// What every reader of JSON takes exactly (RFC 8259, section 6).
+const MOST_NUMBER: u64 = (1 << 53) - 1;
 
 /// A new job, or a webhook. In JSON the second is known by its `headers`.
 #[derive(Clone, Debug)]
@@ -65,6 +67,9 @@ pub fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), S
     }
     if job.input.body.len() > MOST_BODY_BYTES {
         return Err(format!("input.body has {} bytes: at most {MOST_BODY_BYTES}", job.input.body.len()));
+    }
+    if let Some(number) = job.input.number.filter(|number| *number > MOST_NUMBER) {
+        return Err(format!("input.number is {number}: at most {MOST_NUMBER}"));
     }
     if let Some(key) = &job.idempotency_key
         && (key.is_empty() || key.len() > MOST_KEY_BYTES || key.contains(char::is_control))

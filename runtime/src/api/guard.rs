@@ -34,12 +34,17 @@ pub(crate) trait Permission: Send {
 pub(crate) struct JobsRead;
 /// [`TokenScope::JobsWrite`].
 pub(crate) struct JobsWrite;
+/// [`TokenScope::Admin`].
+pub(crate) struct Admin;
 
 impl Permission for JobsRead {
     const SCOPE: TokenScope = TokenScope::JobsRead;
 }
 impl Permission for JobsWrite {
     const SCOPE: TokenScope = TokenScope::JobsWrite;
+}
+impl Permission for Admin {
+    const SCOPE: TokenScope = TokenScope::Admin;
 }
 
 /// Proof that the caller has a permission.

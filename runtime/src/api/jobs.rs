@@ -73,11 +73,11 @@ pub(crate) fn in_range(name: &str, given: Option<u32>, usual: u32, most: u32) ->
 }
 
 /// A cursor's text: no promise that it is a job's id.
-fn cursor(JobId(id): JobId) -> String {
+pub(crate) fn cursor(JobId(id): JobId) -> String {
     format!("b{}", id.simple())
 }
 
-fn read_cursor(text: &str) -> Result<JobId, Problem> {
+pub(crate) fn read_cursor(text: &str) -> Result<JobId, Problem> {
     let id = text.strip_prefix('b').and_then(|digits| uuid::Uuid::try_parse(digits).ok()).map(JobId);
     let id = id.filter(|id| cursor(*id) == text);
     id.ok_or_else(|| Problem::parameter("cursor", "expected `next` of the page before, or nothing"))

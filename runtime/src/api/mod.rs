@@ -2,17 +2,22 @@
 //! Events, described by `/api/v1/openapi.json`.
 
 mod create;
+mod dead;
 mod extract;
 mod guard;
 mod hub;
 mod jobs;
 mod limits;
 mod model;
+mod money;
 mod openapi;
 mod problem;
+mod queue;
 mod records;
+mod schedules;
 mod steer;
 mod stream;
+mod workers;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,7 +29,9 @@ use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use config::Services;
 use dispatch::Registry;
+use domain::NewJob;
 use serde::Serialize;
 use store::Db;
 use tokio::sync::Semaphore;
@@ -81,6 +88,7 @@ pub struct Api(Arc<Inner>);
 pub struct Inner {
     db: Db,
     registry: Registry,
+    check_job: Box<dyn Fn(&NewJob) -> Result<(), String> + Send + Sync>,
     options: Options,
     addresses: Rate<IpAddr>,
     holders: Rate<String>,
@@ -100,8 +108,10 @@ impl std::ops::Deref for Api {
 
 impl Api {
     /// An API on `db`. New jobs go through the handler `enqueue` of `registry`. Streams end at `shutdown`.
-    pub fn new(db: Db, registry: Registry, options: Options, shutdown: CancellationToken) -> Self {
+    pub fn new(services: &Services, db: Db, registry: Registry, options: Options, shutdown: CancellationToken) -> Self {
+        let (models, local_remotes) = (services.models(), services.settings.local_remotes);
         Self(Arc::new(Inner {
+            check_job: Box::new(move |job| enqueue::check(job, &models, local_remotes)),
             registry,
             options,
             addresses: Rate::new(options.address_rate.0, options.address_rate.1),
@@ -138,7 +148,26 @@ fn endpoints() -> OpenApiRouter<Api> {
         .routes(routes!(records::ledger))
         .routes(routes!(steer::stop))
         .routes(routes!(steer::retry))
+        .routes(routes!(steer::requeue))
+        .routes(routes!(steer::hint))
+        .routes(routes!(dead::redrive))
+        .routes(routes!(dead::discard))
         .routes(routes!(steer::bulk))
+        .routes(routes!(dead::list))
+        .routes(routes!(dead::redrive_all))
+        .routes(routes!(dead::discard_all))
+        .routes(routes!(queue::lanes))
+        .routes(routes!(queue::limit))
+        .routes(routes!(queue::gates, queue::pause, queue::resume))
+        .routes(routes!(workers::list))
+        .routes(routes!(money::budgets, money::set, money::remove))
+        .routes(routes!(money::costs))
+        .routes(routes!(money::verify))
+        .routes(routes!(schedules::list, schedules::add))
+        .routes(routes!(schedules::show, schedules::remove))
+        .routes(routes!(schedules::enable))
+        .routes(routes!(schedules::disable))
+        .routes(routes!(schedules::run))
         .routes(routes!(stream::stream))
 }
 

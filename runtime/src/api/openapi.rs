@@ -17,6 +17,10 @@ use super::{BASE, OPENAPI_PATH};
     tags(
         (name = "jobs", description = "Jobs and their records"),
         (name = "steering", description = "What people do to jobs"),
+        (name = "dlq", description = "Jobs that were given up"),
+        (name = "queue", description = "Lanes, gates and workers"),
+        (name = "schedules", description = "Jobs that come again by themselves"),
+        (name = "money", description = "Budgets, costs and the ledger"),
         (name = "events", description = "What happens, live"),
     ),
     components(schemas(ProblemBody, StreamedEvent)),

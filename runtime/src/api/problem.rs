@@ -131,6 +131,19 @@ impl Problem {
         Self { errors: vec![error], ..Self::new(Kind::InvalidRequest, format!("{name}: {detail}")) }
     }
 
+    /// The request is understood, and cannot be done as things are.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Conflict, detail)
+    }
+
+    /// A job in the body, at `place`, is wrong. What `enqueue` says begins with the field: `input.title must be…`.
+    pub(crate) fn of_job(place: &str, message: String) -> Self {
+        match message.split_once(' ').map(|(field, _)| field.trim_end_matches(':')) {
+            Some(field) if FIELDS.contains(&field) => Self::field(format!("{place}/{}", field.replace('.', "/")), message),
+            _ => Self::field(place, message),
+        }
+    }
+
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after_s: Some(seconds.max(1)), ..self }
     }
@@ -156,7 +169,7 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoJob(_) => Self::new(Kind::NotFound, error.to_string()),
+            StoreError::NoJob(_) | StoreError::NotFound(_) => Self::new(Kind::NotFound, error.to_string()),
             StoreError::Refused(_) | StoreError::LeaseLost { .. } => Self::new(Kind::Conflict, error.to_string()),
             StoreError::Unavailable(_) => {
                 tracing::warn!("an API request was put off: {error}");
@@ -174,13 +187,7 @@ impl From<InvokeError> for Problem {
             InvokeError::Unknown { .. } => None,
         };
         match error {
-            InvokeError::Handler(HandlerError::Invalid(message)) => match message.split_once(' ') {
-                // What `enqueue` says begins with the field: `input.title must be…`.
-                Some((field, _)) if FIELDS.contains(&field.trim_end_matches(':')) => {
-                    Self::field(format!("/{}", field.trim_end_matches(':').replace('.', "/")), message)
-                }
-                _ => Self::field("", message),
-            },
+            InvokeError::Handler(HandlerError::Invalid(message)) => Self::of_job("", message),
             InvokeError::Handler(HandlerError::LeaseLost(message)) => Self::new(Kind::Conflict, message),
             InvokeError::Handler(error @ (HandlerError::RetryAfter { .. } | HandlerError::Timeout(_))) => {
                 tracing::warn!("an API request was put off: {error}");
@@ -192,7 +199,7 @@ impl From<InvokeError> for Problem {
 }
 
 /// Fields of a new job that `enqueue` names at the beginning of what it says.
-const FIELDS: [&str; 5] = ["input.title", "input.body", "remote", "model", "repository"];
+const FIELDS: [&str; 6] = ["input.title", "input.body", "input.number", "remote", "model", "repository"];
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

@@ -8,12 +8,12 @@ use axum::response::{IntoResponse, Response};
 use domain::JobId;
 use github::RepositoryName;
 use store::listing::{self, Filter};
-use store::{StoreError, jobs, queue};
+use store::{StoreError, dlq, hints, jobs, queue};
 
 use super::create::key;
 use super::extract::{Body, JobPath, OptionalBody};
 use super::guard::{Allowed, JobsWrite};
-use super::model::{Bulk, BulkAction, BulkFilter, BulkResult, BulkResults, Retried, Retry, Steered};
+use super::model::{Bulk, BulkAction, BulkFilter, BulkResult, BulkResults, Hint, Hinted, Retried, Retry, Steered};
 use super::problem::{Kind, Problem};
 use super::{Api, Json};
 
@@ -52,6 +52,36 @@ pub(crate) async fn retry(
     let key = key(&headers)?.map(|key| format!("api:retry:{job_id}:{key}"));
     let new = jobs::retry_once(&api.db, job_id, retry.unwrap_or_default().mode, key.as_deref()).await?;
     Ok((StatusCode::CREATED, Json(Retried { job_id: new.0, retry_of: job_id.0 })).into_response())
+}
+
+/// Make a job ready at once that waits, pauses after a failure or rests as dead. A worker that holds it loses it.
+#[utoipa::path(
+    post, path = "/jobs/{job_id}/requeue", operation_id = "requeue_job", tag = "steering",
+    params(("job_id" = uuid::Uuid, Path, description = "The job")), security(("token" = ["jobs:write"])),
+    responses((status = 202, description = "It is ready", body = Steered)),
+)]
+pub(crate) async fn requeue(_: Allowed<JobsWrite>, State(api): State<Api>, JobPath(job_id): JobPath) -> Result<Response, Problem> {
+    queue::requeue(&api.db, job_id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Steered { job_id: job_id.0, action: BulkAction::Requeue })).into_response())
+}
+
+/// Tell a job something that its next model call reads.
+#[utoipa::path(
+    post, path = "/jobs/{job_id}/hint", operation_id = "hint_job", tag = "steering", request_body = Hint,
+    params(("job_id" = uuid::Uuid, Path, description = "The job")), security(("token" = ["jobs:write"])),
+    responses((status = 201, description = "It is written down", body = Hinted)),
+)]
+pub(crate) async fn hint(
+    allowed: Allowed<JobsWrite>,
+    State(api): State<Api>,
+    JobPath(job_id): JobPath,
+    Body(hint): Body<Hint>,
+) -> Result<Response, Problem> {
+    if hint.text.trim().is_empty() || hint.text.chars().count() > hints::MOST_CHARS {
+        return Err(Problem::field("/text", format!("expected 1 to {} characters, not all of them blank", hints::MOST_CHARS)));
+    }
+    let given = hints::give(&api.db, job_id, &hint.text, &format!("token {}", allowed.caller.token.id)).await?;
+    Ok((StatusCode::CREATED, Json(Hinted { job_id: job_id.0, seq: given.seq, before_step: given.before_step })).into_response())
 }
 
 /// Do one thing to many jobs: those that are listed, and the newest ones that a filter names.
@@ -100,6 +130,9 @@ async fn one(api: &Api, action: BulkAction, job_id: JobId) -> Result<BulkResult,
     let done = match action {
         BulkAction::Stop => queue::stop(&api.db, job_id).await.map(|()| None),
         BulkAction::Retry => jobs::retry(&api.db, job_id, None).await.map(Some),
+        BulkAction::Requeue => queue::requeue(&api.db, job_id).await.map(|_| None),
+        BulkAction::Redrive => dlq::redrive(&api.db, job_id).await.map(|()| None),
+        BulkAction::Discard => dlq::discard(&api.db, job_id).await.map(|()| None),
     };
     let result = |done, detail, new: Option<JobId>| BulkResult { job_id: job_id.0, done, detail, new_job_id: new.map(|id| id.0) };
     match done {

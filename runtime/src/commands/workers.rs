@@ -1,7 +1,7 @@
 //! `codeteam workers`.
 
 use config::Services;
-use store::workers::{self, HEARTBEAT, Worker};
+use store::workers::{self, Worker};
 
 use crate::exit::Outcome;
 use crate::screen::{self, table};
@@ -36,11 +36,10 @@ pub(crate) async fn run(json: bool, services: &Services) -> Outcome {
     Ok(())
 }
 
-/// A worker that has been silent for three beats is lost, or cannot reach the database.
 fn state(worker: &Worker) -> &'static str {
     match worker.stopped_at {
         Some(_) => "stopped",
-        None if worker.seen_secs_ago > 3 * HEARTBEAT.as_secs() as i64 => "silent",
+        None if worker.is_silent() => "silent",
         None => "works",
     }
 }

@@ -15,8 +15,12 @@ pub(crate) struct CreateJob {
     /// `owner/name`; also the lane in which its jobs queue.
     #[schema(pattern = r"^[A-Za-z0-9_\-][A-Za-z0-9._\-]{0,99}/[A-Za-z0-9_\-][A-Za-z0-9._\-]{0,99}$", example = "acme/shop")]
     pub(crate) repository: String,
-    /// Where to clone from and push to, where the forge does not know it.
+    /// Where to clone from and push to, where the forge does not know it: `https://…`, `http://…`, `ssh://…`,
+    /// `user@host:path` or a path, which a server can refuse.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        pattern = r"^((https?|ssh)://([^\s/@]+@)?[A-Za-z0-9\[][^\s/@]*(/\S*)?|file:///\S*|(?!-)(?!.*(::|://))[^\x00-\x1f\x7f-\x9f]+)$"
+    )]
     pub(crate) remote: Option<String>,
     /// The request.
     pub(crate) input: Input,
@@ -53,7 +57,7 @@ pub(crate) struct Input {
     body: String,
     /// The issue or pull request that asked, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9007199254740991_u64)]
     number: Option<u64>,
     /// The login of the person who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,6 +25,24 @@ pub(crate) struct Retried {
     pub(crate) retry_of: Uuid,
 }
 
+/// What a job should know.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Hint {
+    #[schema(min_length = 1, max_length = 4000, pattern = r"\S", example = "The rounding is in src/price.rs")]
+    pub(crate) text: String,
+}
+
+/// A hint that was written down.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Hinted {
+    pub(crate) job_id: Uuid,
+    /// The number of its event.
+    pub(crate) seq: i64,
+    /// The first step whose model call reads it.
+    pub(crate) before_step: i32,
+}
+
 /// What was asked is written down; who holds the job acts on it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Steered {
@@ -39,6 +57,9 @@ pub(crate) struct Steered {
 pub(crate) enum BulkAction {
     Stop,
     Retry,
+    Requeue,
+    Redrive,
+    Discard,
 }
 
 /// One thing done to many jobs: those that are listed, and the newest ones that a filter names; at most 500 at once.
