@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::job::JobMode;
+use super::whole::number_or_null;
 use crate::api::problem::Problem;
 
 /// Which dead jobs, and which part of them. All conditions must hold.
@@ -57,6 +58,7 @@ pub(crate) struct DeadSelection {
     /// Whose cause contains this text, whatever its case.
     cause: Option<String>,
     /// That have been dead for so many hours.
+    #[serde(default, deserialize_with = "number_or_null")]
     #[schema(minimum = 0, maximum = 4294967295_u32)]
     older_than_hours: Option<u32>,
     /// Yes, every dead job.

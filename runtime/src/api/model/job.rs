@@ -8,6 +8,8 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::whole::{number, number_or_null};
+
 /// A job to be done. Everything but `repository` and `input.title` has a default.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +41,7 @@ pub(crate) struct CreateJob {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) caps: Option<JobCaps>,
     /// Smaller runs first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     #[schema(required = false, minimum = -32768, maximum = 32767)]
     pub(crate) priority: i16,
 }
@@ -56,7 +58,7 @@ pub(crate) struct Input {
     #[schema(required = false)]
     body: String,
     /// The issue or pull request that asked, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number_or_null")]
     #[schema(minimum = 0, maximum = 9007199254740991_u64)]
     number: Option<u64>,
     /// The login of the person who asked.
@@ -130,13 +132,18 @@ pub(crate) enum JobOutcome {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JobCaps {
+    #[serde(deserialize_with = "number")]
     #[schema(minimum = 0, maximum = 4294967295_u64)]
     steps: u32,
-    #[schema(minimum = 0)]
+    #[serde(deserialize_with = "number")]
+    #[schema(minimum = 0, maximum = 9007199254740991_u64)]
     tokens: u64,
     /// In millionths of a US dollar.
+    #[serde(deserialize_with = "number")]
+    #[schema(minimum = -9007199254740991_i64, maximum = 9007199254740991_u64)]
     cost_microusd: i64,
-    #[schema(minimum = 0)]
+    #[serde(deserialize_with = "number")]
+    #[schema(minimum = 0, maximum = 9007199254740991_u64)]
     active_ms: u64,
 }
 

@@ -9,6 +9,7 @@ mod queue;
 mod record;
 mod schedule;
 mod steering;
+mod whole;
 mod worker;
 
 pub(crate) use dead::{DeadPage, DeadQuery, DeadSelection, Moved};

@@ -8,6 +8,7 @@ use time::{Date, OffsetDateTime};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::whole::number;
 use crate::api::problem::Problem;
 
 /// The largest budget: a billion dollars a day.
@@ -59,6 +60,7 @@ pub(crate) struct SetBudget {
     )]
     pub(crate) scope: String,
     /// In millionths of a US dollar.
+    #[serde(deserialize_with = "number")]
     #[schema(minimum = 0, maximum = 1_000_000_000_000_000_u64, example = 20_000_000)]
     pub(crate) limit_microusd: i64,
 }

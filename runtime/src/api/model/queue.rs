@@ -2,13 +2,14 @@
 
 use domain::Scope;
 use github::RepositoryName;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::gates;
 use store::lanes;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
+use super::whole::number_or_null;
 use crate::api::problem::Problem;
 
 /// Lanes by name.
@@ -46,14 +47,9 @@ impl From<lanes::Lane> for Lane {
 #[serde(deny_unknown_fields)]
 pub(crate) struct LaneLimit {
     /// null = as many as there are workers.
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "number_or_null")]
     #[schema(required, minimum = 1, maximum = 65535)]
     max_running: Option<u16>,
-}
-
-/// A field that has to be there, null or not.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
-    Option::deserialize(deserializer)
 }
 
 impl LaneLimit {
