@@ -30,6 +30,11 @@ test: tools ## Run every test, on a private PostgreSQL that it brings itself
 	$(CARGO) test --workspace --locked --no-fail-fast
 	@$(MAKE) test-postgres
 
+.PHONY: chaos
+chaos: ## Kill, freeze and starve real processes for hours, and check that nothing is lost (ARGS="kill9 --rounds 100", "list")
+	@$(CARGO) build --locked --package chaos
+	@target/debug/chaos $(or $(ARGS),all --report target/chaos.json)
+
 # The suite brings PostgreSQL 18; whatever else Debian's packages have put on the machine has to understand the same SQL.
 OTHER_POSTGRES := $(filter-out /usr/lib/postgresql/18/bin,$(wildcard /usr/lib/postgresql/*/bin))
 HANDLERS := $(notdir $(patsubst %/,%,$(wildcard handlers/*/)))

@@ -50,8 +50,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // Beside the product: what tests and benchmarks are made of.
     ("testkit", &["domain", "process", "store"]),
-    // Benchmarks drive the whole product, as its own commands do: the one crate that stands on `codeteam`.
+    // Benchmarks drive the whole product, as its own commands do; the chaos suite carries it in its own binary, so
+    // that what it kills is what was built with it. No other crate stands on `codeteam`.
     ("benches", &["codeteam", "config", "dispatch", "domain", "process", "store", "testkit"]),
+    ("chaos", &["codeteam", "failpoints", "process", "testkit"]),
     ("e2e", &["process"]),
 ];
 
@@ -84,10 +86,11 @@ const NEVER: &[(&str, &[&str])] = &[("agent", &["store", "github", "git", "aws"]
 
 /// Libraries with one owner each, and whoever else may use them. A `*` at the end stands for any rest.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("sqlx*", &["store", "testkit"]),
+    // Chaos looks at the tables from outside, past the store whose defects it seeks.
+    ("sqlx*", &["chaos", "store", "testkit"]),
     ("tokio-postgres", &[]),
     ("axum*", &["codeteam"]),
-    ("clap*", &["codeteam"]),
+    ("clap*", &["chaos", "codeteam"]),
     ("indicatif", &["codeteam"]),
     ("lambda_runtime", &["dispatch"]),
     ("aws_lambda_events", &["dispatch"]),
@@ -188,7 +191,7 @@ fn listed_arrows_go_down_and_never_where_the_design_forbids_it() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new(), "ARROWS lists what the design forbids");
-    let test_tools = ["testkit", "benches", "e2e"];
+    let test_tools = ["testkit", "benches", "chaos", "e2e"];
     let placed: BTreeSet<&str> = floor.keys().copied().chain(test_tools).collect();
     let crates: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
     assert_eq!(placed, crates, "every crate has its place in FLOORS");
@@ -212,6 +215,17 @@ fn libraries_with_an_owner_are_used_by_their_owner_only() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new(), "ask the owner for what you need, or extend OWNERS in e2e/tests/walls.rs and say why");
+}
+
+#[test]
+fn fail_points_are_armed_in_the_chaos_suite_only() {
+    let armed: Vec<String> = metadata()
+        .packages
+        .iter()
+        .filter(|package| package.dependencies.iter().any(|dependency| dependency.name == "failpoints" && !dependency.features.is_empty()))
+        .map(|package| package.name.to_string())
+        .collect();
+    assert_eq!(armed, ["chaos"], "a fail point is no code at all in the product");
 }
 
 #[test]

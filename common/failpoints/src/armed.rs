@@ -46,3 +46,23 @@ pub fn reach(point: Point) {
         kill_process(getpid(), armed.signal).expect("a process may signal itself");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_cannot_be_understood_is_refused_with_its_words() {
+        for plan in ["after_reply", "after_reply=kill", "after_reply:two=kill", "after_lunch:1=kill", "after_reply:1=sing"] {
+            let problem = arm(plan).unwrap_err();
+            assert!(problem.contains(plan) && problem.contains("POINT:PASSING=kill"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_process_is_armed_once_and_passes_every_other_place() {
+        arm("after_sweep:1=kill").unwrap();
+        reach(Point::BeforeSweep);
+        assert!(arm("after_sweep:2=kill").unwrap_err().contains("armed already"));
+    }
+}

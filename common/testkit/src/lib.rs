@@ -3,7 +3,7 @@
 mod build;
 pub mod client;
 mod database;
-mod model;
+pub mod model;
 mod repository;
 
 pub use build::{new_job, usage};

@@ -4,8 +4,8 @@
 //! A real server on a real port, so that other processes can talk to it. It counts what it is asked, since
 //! every answer would be paid for.
 
-mod conversation;
-mod http;
+pub mod conversation;
+pub mod http;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 /// The contents of the assistant's turns, in order; or what the API would object to.
-pub(super) fn check(body: &Value) -> Result<Vec<Value>, String> {
+///
+/// # Errors
+/// That objection.
+pub fn check(body: &Value) -> Result<Vec<Value>, String> {
     if body["model"].as_str().is_none_or(str::is_empty) || body["max_tokens"].as_u64().is_none_or(|tokens| tokens == 0) {
         return Err("model or max_tokens is missing".to_owned());
     }

@@ -6,10 +6,14 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(super) struct Request {
+/// A request.
+pub struct Request {
+    /// Its method.
     pub method: String,
+    /// Its path.
     pub path: String,
     headers: Vec<(String, String)>,
+    /// Its body.
     pub body: Vec<u8>,
 }
 
@@ -26,7 +30,7 @@ impl Request {
 }
 
 /// The next request; `None` when the client has hung up, also in the middle of one.
-pub(super) async fn read(connection: &mut TcpStream) -> Option<Request> {
+pub async fn read(connection: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {

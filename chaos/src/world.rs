@@ -1,0 +1,333 @@
+//! Everything that a run needs: a database, a model, repositories, a forge, and the product's processes
+//! between them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use process::Signal;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::disk::Mount;
+use crate::fleet::{Launcher, Process};
+use crate::losses::{self, How, Loss};
+use crate::model::script::Kind;
+use crate::model::{KEY, Model};
+use crate::postgres::Database;
+use crate::proxy::{Proxy, Target};
+use crate::repository::Repository;
+use crate::tickets::{SECRET, Ticket};
+
+/// How long a request is handed in again and again.
+const INSISTENCE: Duration = Duration::from_secs(90);
+
+/// What a world is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// This suite's binary.
+    pub program: PathBuf,
+    /// Where worlds are made, and kept when something is wrong.
+    pub folder: PathBuf,
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// Workers at the same time.
+    pub workers: usize,
+    /// Jobs at the same time in each of them.
+    pub slots: usize,
+    /// Jobs that are ready or worked on at the same time: fewer than there are slots, so that a job that
+    /// comes back finds a free hand at once.
+    pub load: usize,
+    /// Another build of the product, for the rolling deployment.
+    pub previous: Option<PathBuf>,
+}
+
+/// A world. Dropped, its processes die; its folder stays only if it was kept.
+pub struct World {
+    /// What it is made of.
+    pub plan: Plan,
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// The database.
+    pub database: Database,
+    /// The model.
+    pub model: Model,
+    /// The way to the model.
+    pub model_door: Proxy,
+    /// The repositories.
+    pub repositories: Vec<Repository>,
+    /// How processes are started.
+    pub launcher: Launcher,
+    /// The processes that take requests.
+    pub servers: Vec<Process>,
+    /// The processes that work.
+    pub workers: Vec<Process>,
+    /// What was asked.
+    pub tickets: Vec<Ticket>,
+    /// What was lost.
+    pub losses: Vec<Loss>,
+    /// Where everything random comes from.
+    pub rng: StdRng,
+    _disk: Option<Mount>,
+    _folder: TempDir,
+}
+
+impl World {
+    /// A world with its processes at work and nothing to do.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start(plan: &Plan, name: &str) -> Result<Self> {
+        Self::empty(plan, name, None).await?.at_work().await
+    }
+
+    /// The same with a disk of so many MiB for the database. Only root can.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn on_small_disk(plan: &Plan, name: &str, mib: u32) -> Result<Self> {
+        Self::empty(plan, name, Some(mib)).await?.at_work().await
+    }
+
+    async fn at_work(mut self) -> Result<Self> {
+        let plan = self.plan.clone();
+        let world = &mut self;
+        for _ in 0..2 {
+            world.servers.push(world.launcher.start(&["serve", "--listen", "127.0.0.1:0"], &[])?);
+        }
+        for _ in 0..plan.workers {
+            let worker = world.worker(&[])?;
+            world.workers.push(worker);
+        }
+        for process in world.servers.iter_mut().chain(&mut world.workers) {
+            process.ready().await?;
+        }
+        Ok(self)
+    }
+
+    /// A world without processes.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn empty(plan: &Plan, name: &str, disk_mib: Option<u32>) -> Result<Self> {
+        std::fs::create_dir_all(&plan.folder)?;
+        let temporary = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(&plan.folder)?;
+        let folder = temporary.path().to_owned();
+        // The server of the database is not ours, and has to walk through.
+        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        for sub in ["state", "tmp", "disk"] {
+            std::fs::create_dir(folder.join(sub))?;
+        }
+        let disk = match disk_mib {
+            Some(mib) => Some(Mount::new(&folder.join("disk"), mib).await?),
+            None => None,
+        };
+        let database = Database::start(&folder.join("disk")).await?;
+        let model = Model::start(plan.seed).await?;
+        let model_door = Proxy::start(Target::Port(model.address())).await?;
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let environment = [
+            ("DATABASE_URL", database.url()),
+            ("DATABASE_CONNECTIONS", (plan.slots + 4).to_string()),
+            ("CODETEAM_STATE_DIR", text(folder.join("state"))),
+            ("TMPDIR", text(folder.join("tmp"))),
+            ("ANTHROPIC_API_KEY", KEY.to_owned()),
+            ("ANTHROPIC_BASE_URL", format!("http://{}", model_door.address())),
+            ("GITHUB_WEBHOOK_SECRET", SECRET.to_owned()),
+            ("RUST_LOG", "info".to_owned()),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let launcher = Launcher::new(&plan.program, &folder, environment)?;
+        let migrated = launcher.run(&["migrate"]).await?;
+        ensure!(migrated.exit.success(), "codeteam migrate: {}", migrated.stderr_text());
+        let mut repositories = Vec::new();
+        for name in ["acme/one", "acme/two", "acme/three"] {
+            repositories.push(Repository::new(name, &folder.join("git"), &folder.join("state")).await?);
+        }
+        Ok(Self {
+            plan: plan.clone(),
+            folder,
+            database,
+            model,
+            model_door,
+            repositories,
+            launcher,
+            servers: Vec::new(),
+            workers: Vec::new(),
+            tickets: Vec::new(),
+            losses: Vec::new(),
+            rng: StdRng::seed_from_u64(plan.seed),
+            _disk: disk,
+            _folder: temporary,
+        })
+    }
+
+    /// A new worker, not ready yet.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn worker(&self, further: &[(&str, &str)]) -> Result<Process> {
+        self.launcher.start(&["work", "--slots", &self.plan.slots.to_string()], further)
+    }
+
+    /// A new worker in the place of `index`; the old one is returned.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn replace_worker(&mut self, index: usize, further: &[(&str, &str)]) -> Result<Process> {
+        let mut worker = self.worker(further)?;
+        worker.ready().await?;
+        Ok(std::mem::replace(&mut self.workers[index], worker))
+    }
+
+    /// A random pause.
+    pub async fn pause(&mut self, milliseconds: std::ops::Range<u64>) {
+        let pause = self.rng.random_range(milliseconds);
+        sleep(Duration::from_millis(pause)).await;
+    }
+
+    /// Asks for a job, again and again until a server has accepted it.
+    ///
+    /// # Errors
+    /// When none does for a minute and a half.
+    pub async fn ask(&mut self, kind: Kind) -> Result<()> {
+        let repository = self.repositories.choose(&mut self.rng).context("there are repositories")?.name.clone();
+        let number = self.tickets.len() as u64 + 1;
+        self.tickets.push(Ticket::new(number, kind, &repository));
+        self.hand_in(self.tickets.len() - 1).await
+    }
+
+    /// Hands a ticket in (again).
+    ///
+    /// # Errors
+    /// When no server accepts it, or it becomes another job than before.
+    pub async fn hand_in(&mut self, index: usize) -> Result<()> {
+        let until = Instant::now() + INSISTENCE;
+        loop {
+            let addresses: Vec<String> = self.servers.iter().filter_map(|server| server.address.clone()).collect();
+            let address = addresses.choose(&mut self.rng).context("no server takes requests")?;
+            let ticket = &mut self.tickets[index];
+            match ticket.hand_in(address).await {
+                Ok(job_id) => {
+                    let before = ticket.job_id.replace(job_id.clone());
+                    ensure!(before.is_none_or(|before| before == job_id), "the same delivery is another job: {}", ticket.tag);
+                    return Ok(());
+                }
+                Err(error) if Instant::now() > until => return Err(error),
+                Err(_) => sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Asks for jobs until as many are ready or worked on as the plan wants; what waits for its lease to run
+    /// out, or for its next attempt, does not count.
+    ///
+    /// # Errors
+    /// Those of the database and of [`World::ask`].
+    pub async fn top_up(&mut self, kinds: &[(Kind, u32)]) -> Result<()> {
+        let owners: Vec<String> = self.workers.iter().filter_map(|worker| worker.owner.as_ref()).map(|id| format!("'{id}'")).collect();
+        let owners = if owners.is_empty() { "null".to_owned() } else { owners.join(", ") };
+        let busy: usize = self
+            .database
+            .sql
+            .value(&format!(
+                "select count(*) from queue where (state = 'leased' and owner in ({owners})) or (state <> 'dead' and state <> 'leased' and run_at <= now())"
+            ))
+            .await?;
+        for _ in busy..self.plan.load {
+            let kind = kinds.choose_weighted(&mut self.rng, |(_, weight)| *weight).context("there are kinds")?.0;
+            self.ask(kind).await?;
+        }
+        Ok(())
+    }
+
+    /// Where workers keep their checkouts.
+    pub fn checkouts(&self) -> PathBuf {
+        self.folder.join("state/checkouts")
+    }
+
+    /// What the worker `index` holds at this moment.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn look(&self, worker: &Process, how: How) -> Result<Loss> {
+        let owner = worker.owner.as_deref().context("the worker is not ready")?;
+        losses::look(&self.database.sql, owner, how, &self.model.book(), &self.checkouts()).await
+    }
+
+    /// Kills the worker `index` if that counts, and puts another in its place. `false` = it held nothing.
+    ///
+    /// # Errors
+    /// When a process cannot be signalled or started.
+    pub async fn strike(&mut self, index: usize) -> Result<bool> {
+        let worker = &self.workers[index];
+        worker.signal(Signal::STOP)?;
+        let loss = self.look(worker, How::Killed).await?;
+        if !loss.counts() {
+            worker.signal(Signal::CONT)?;
+            return Ok(false);
+        }
+        self.losses.push(loss);
+        // The new one starts while the old one is buried.
+        let fresh = self.worker(&[])?;
+        let old = std::mem::replace(&mut self.workers[index], fresh);
+        old.kill().await?;
+        self.workers[index].ready().await?;
+        Ok(true)
+    }
+
+    /// Waits until every job has ended.
+    ///
+    /// # Errors
+    /// When some have not after `patience`.
+    pub async fn quiet(&self, patience: Duration) -> Result<()> {
+        let until = Instant::now() + patience;
+        loop {
+            let open: u64 = self.database.sql.value("select count(*) from queue where state <> 'dead'").await?;
+            if open == 0 {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                let left: Vec<serde_json::Value> = self
+                    .database
+                    .sql
+                    .rows("select job_id, state, waiting_for, attempt, epoch, run_at - now() as ready_in, lease_until - now() as leased_for from queue where state <> 'dead' limit 5")
+                    .await?;
+                bail!("{open} jobs have not ended {} s after the last fault: {}", patience.as_secs(), serde_json::to_string(&left)?);
+            }
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// Ends every process as a deployment does.
+    ///
+    /// # Errors
+    /// When one does not end well.
+    pub async fn end(&mut self) -> Result<()> {
+        for process in self.workers.drain(..).chain(self.servers.drain(..)) {
+            process.end().await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the folder, with every row of the database in it; where.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn keep(&mut self) -> Result<PathBuf> {
+        let mut dump = String::new();
+        for table in ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys"] {
+            let rows: Vec<serde_json::Value> = self.database.sql.rows(&format!("select '{table}' as \"table\", * from {table}")).await?;
+            dump.extend(rows.into_iter().map(|row| format!("{row}\n")));
+        }
+        std::fs::write(self.folder.join("database.jsonl"), dump)?;
+        let book: Vec<_> = self.model.book().into_iter().collect();
+        std::fs::write(self.folder.join("model.json"), serde_json::to_vec_pretty(&book)?)?;
+        std::fs::write(self.folder.join("losses.json"), serde_json::to_vec_pretty(&self.losses)?)?;
+        self._folder.disable_cleanup(true);
+        Ok(self.folder.clone())
+    }
+}
