@@ -11,6 +11,17 @@ PATH=${PATH//"$PWD/.venv/bin:"/}
 venv=.venv
 installed=$venv/requirements.txt # a copy, made when everything is in
 
+# The tests behind a pooler want the real one; where it cannot be had they say so and test nothing.
+if [ ! -x /usr/sbin/pgbouncer ] && ! command -v pgbouncer >/dev/null; then
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        echo "tools: installing pgbouncer with apt-get" >&2
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq pgbouncer >/dev/null; } ||
+            echo "tools: pgbouncer cannot be had: its tests are skipped" >&2
+    else
+        echo "tools: pgbouncer is not installed: its tests are skipped (on Debian and Ubuntu: sudo apt-get install pgbouncer)" >&2
+    fi
+fi
+
 if cmp -s scripts/requirements.txt "$installed" && "$venv/bin/python3" -m pip --version >/dev/null 2>&1; then
     exit 0
 fi

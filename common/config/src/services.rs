@@ -11,7 +11,8 @@ use domain::{OwnerId, Secret};
 use git::{Git, GitOptions};
 use github::{Forge, LocalForge, Unregistered, WebhookSecrets};
 use llm::{Anthropic, Http, HttpOptions, LlmError, Models, Providers, Scripted};
-use store::Db;
+use store::wake::Listener;
+use store::{Db, Route};
 use tokio::sync::OnceCell;
 
 use crate::Settings;
@@ -34,13 +35,14 @@ pub struct Services {
     pub settings: Settings,
     owner: OwnerId,
     db: OnceCell<Db>,
+    listener: OnceCell<Listener>,
     forge: OnceCell<Arc<dyn Forge>>,
 }
 
 impl Services {
     /// Nothing is connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, owner: OwnerId::new(), db: OnceCell::new(), forge: OnceCell::new() }
+        Self { settings, owner: OwnerId::new(), db: OnceCell::new(), listener: OnceCell::new(), forge: OnceCell::new() }
     }
 
     /// Uses `forge` in the place of the one that the settings name.
@@ -64,13 +66,30 @@ impl Services {
             let Some(url) = &self.settings.database_url else {
                 bail!("DATABASE_URL is not set: give one, or start everything at once with `codeteam up` (it brings its own PostgreSQL)");
             };
-            let db = Db::connect(url, self.settings.database_connections, DATABASE_PATIENCE)
+            let db = Db::connect_by(self.settings.database_route, url, self.settings.database_connections, DATABASE_PATIENCE)
                 .await
                 .context("cannot reach the database that DATABASE_URL names")?;
             db.check_schema().await?;
             Ok(db)
         };
         self.db.get_or_try_init(|| connect).await.cloned()
+    }
+
+    /// What hears notifications of the database. It hears nothing before somebody runs it.
+    ///
+    /// # Errors
+    /// When no URL is set, or it is none.
+    pub async fn listener(&self) -> anyhow::Result<Listener> {
+        let make = async {
+            let url = self.settings.database_listen_url.as_ref().or(self.settings.database_url.as_ref());
+            Ok::<_, anyhow::Error>(Listener::new(url.context("DATABASE_URL is not set")?)?)
+        };
+        self.listener.get_or_try_init(|| make).await.cloned()
+    }
+
+    /// Whether there is a session to listen on: a pooler in transaction mode has none.
+    pub fn can_listen(&self) -> bool {
+        self.settings.database_route == Route::Session || self.settings.database_listen_url.is_some()
     }
 
     /// Where repositories live. In this release that is the local forge: a directory that keeps what would

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use domain::{Caps, MicroUsd, Mode, Secret};
+use store::Route;
 use store::retention::Keep;
 
 use crate::logging::Format;
@@ -16,6 +17,10 @@ pub struct Settings {
     pub database_url: Option<Secret>,
     /// `DATABASE_CONNECTIONS`: the most sessions of this process; 8 unless set.
     pub database_connections: u32,
+    /// `DATABASE_POOLER`: `transaction` where `DATABASE_URL` leads to a pooler in that mode.
+    pub database_route: Route,
+    /// `DATABASE_LISTEN_URL`: a way around that pooler, to hear notifications; `DATABASE_URL` unless set.
+    pub database_listen_url: Option<Secret>,
     /// `GITHUB_WEBHOOK_SECRET` and, during a rotation, `GITHUB_WEBHOOK_SECRET_PREVIOUS`.
     pub webhook_secrets: Vec<Secret>,
     /// `ANTHROPIC_API_KEY`.
@@ -136,6 +141,8 @@ impl Settings {
         Ok(Self {
             database_url: secret("DATABASE_URL"),
             database_connections: positive(text, "DATABASE_CONNECTIONS", "a whole number greater than 0")?.unwrap_or(8),
+            database_route: route(text)?,
+            database_listen_url: secret("DATABASE_LISTEN_URL"),
             webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
             anthropic_api_key: secret("ANTHROPIC_API_KEY"),
             anthropic_base_url: secret("ANTHROPIC_BASE_URL"),
@@ -176,6 +183,16 @@ impl Settings {
             active_ms: self.time_limit_ms.unwrap_or(caps.active_ms),
             cost_microusd: self.cost_cap.unwrap_or(caps.cost_microusd),
         })
+    }
+}
+
+fn route(text: impl Fn(&str) -> Option<String>) -> Result<Route, SettingsError> {
+    match text("DATABASE_POOLER").as_deref() {
+        None | Some("none") => Ok(Route::Session),
+        Some("transaction") => Ok(Route::Transaction),
+        Some(value) => {
+            Err(SettingsError { name: "DATABASE_POOLER", value: value.to_owned(), expected: "expected none or transaction".to_owned() })
+        }
     }
 }
 
@@ -249,10 +266,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pooler_is_named_by_its_mode() {
+        assert_eq!(read(&[("HOME", "/home/dev")], false).unwrap().database_route, Route::Session);
+        assert_eq!(read(&[("DATABASE_POOLER", "transaction")], false).unwrap().database_route, Route::Transaction);
+        let error = read(&[("DATABASE_POOLER", "statement")], false).unwrap_err();
+        assert_eq!(error.to_string(), r#"DATABASE_POOLER is "statement": expected none or transaction"#);
+    }
+
+    #[test]
     fn no_secret_is_ever_printed() {
         let settings = read(
             &[
                 ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+                ("DATABASE_LISTEN_URL", "postgres://u:hunter2@h/d"),
                 ("ANTHROPIC_API_KEY", "hunter2"),
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@h"),
             ],

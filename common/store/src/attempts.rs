@@ -45,5 +45,9 @@ pub async fn wait_out(db: &Db, job_id: JobId, epoch: Epoch, cause: &str, after: 
 /// Those of the database.
 pub async fn sweep(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<JobId>, StoreError> {
     let rows = sqlx::query_file_scalar!("sql/sweep.sql", MECHANIC, GENIUS, BACKOFF_SECS, BACKOFF_MOST_SECS, now);
-    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect())
+    let swept: Vec<JobId> = rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect();
+    if !swept.is_empty() {
+        crate::wake::notify_workers(db).await;
+    }
+    Ok(swept)
 }

@@ -1,20 +1,30 @@
 //! The connection pool and the migrations.
 
+use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Secret;
-use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, Executor};
 
 use crate::StoreError;
+use crate::finish::Finishes;
+use crate::session::Pool;
+use crate::wake::Bells;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
+/// The transaction-level lock under which a pooler's client migrates; any number that nobody else uses.
+const MIGRATION_LOCK: i64 = 0x636f_6465_7465_616d;
+
 /// How a session plans. Every statement is a look-up by key or by index, so one plan serves all parameters; to
-/// make it anew each time costs more than to run it, most of all over partitions. A test explains them all so.
-const SESSION: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("jit", "off")];
+/// make it anew each time costs more than to run it, most of all over partitions. That plan is often made while
+/// a table is still empty, when reading all of it looks cheapest, and is kept while it grows: so no such plan
+/// where there is another. A test explains them all so.
+const SESSION: [(&str, &str); 3] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
 
 /// A session that was used this recently is not asked whether it is still alive: that question would cost as
 /// much as most statements, and whoever meets a session that died just now tries again anyway.
@@ -23,21 +33,42 @@ const TRUST: Duration = Duration::from_secs(1);
 /// A pool of connections to one database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Db {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
+    pub(crate) bells: Arc<Bells>,
+    pub(crate) finishes: Arc<Finishes>,
+}
+
+/// What a URL leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Route {
+    /// A server: a session is ours for as long as we keep it.
+    #[default]
+    Session,
+    /// A pooler that gives each transaction another session (PgBouncer's `pool_mode = transaction`).
+    Transaction,
 }
 
 impl Db {
-    /// Connects to `url` (`postgres://user:password@host:port/database`, or `?host=/directory` for a socket)
-    /// with at most `connections` sessions, waiting up to `patience` for a server that is starting.
+    /// Connects to the server at `url` (`postgres://user:password@host:port/database`, or `?host=/directory` for
+    /// a socket) with at most `connections` sessions, waiting up to `patience` for a server that is starting.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when no session can be had in that time; the URL is never part of the text.
     pub async fn connect(url: &Secret, connections: u32, patience: Duration) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url.expose()).map_err(|error| match error {
-            sqlx::Error::Configuration(why) => StoreError::Url(why.to_string()),
-            other => StoreError::Url(other.to_string()),
-        })?;
-        let options = options.application_name("codeteam").options(SESSION);
+        Self::connect_by(Route::Session, url, connections, patience).await
+    }
+
+    /// The same for whatever `url` leads to.
+    ///
+    /// # Errors
+    /// As above; [`StoreError::Refused`] when a pooler in transaction mode answers and `route` says otherwise.
+    pub async fn connect_by(route: Route, url: &Secret, connections: u32, patience: Duration) -> Result<Self, StoreError> {
+        let options = options(url)?;
+        let options = match route {
+            Route::Session => options.options(SESSION),
+            // A pooler refuses start-up parameters that it cannot keep apart for its clients.
+            Route::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
+        };
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(patience).test_before_acquire(false).before_acquire(
             |session, known| {
                 Box::pin(async move {
@@ -48,21 +79,41 @@ impl Db {
                 })
             },
         );
-        let pool = pool.connect_with(options).await.map_err(|error| match StoreError::from(error) {
+        let sessions = pool.connect_with(options).await.map_err(|error| match StoreError::from(error) {
+            StoreError::Database(error) | StoreError::Unavailable(error) if error.to_string().contains("unsupported startup parameter") => {
+                StoreError::Refused(
+                    "a pooler answers where DATABASE_URL leads: set DATABASE_POOLER=transaction, and DATABASE_LISTEN_URL to the server itself"
+                        .to_owned(),
+                )
+            }
             StoreError::Database(error) => StoreError::Unavailable(error),
             other => other,
         })?;
-        Ok(Self { pool })
+        let pool = Pool { sessions, sticky: route == Route::Session };
+        Ok(Self { pool, bells: Arc::default(), finishes: Arc::default() })
     }
 
     /// Brings the schema up to date: only forward, and under a lock, so that several processes may start at
     /// once. Also creates the partitions of the coming months.
     ///
     /// # Errors
-    /// A migration that fails, or a database that a newer release has migrated.
+    /// A migration that fails.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATIONS.run(&self.pool).await?;
+        match self.pool.sticky {
+            true => migrations(true).run(&self.pool.sessions).await?,
+            false => self.migrate_in_one_transaction().await?,
+        }
         self.create_partitions().await
+    }
+
+    /// Without a session of our own, the lock is the transaction's, and so is everything else.
+    async fn migrate_in_one_transaction(&self) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *tx).await?;
+        migrations(false).run_direct(None, tx.connection(), false).await?;
+        // The migrator names its statements; the session's next client would stumble over them.
+        tx.connection().execute("deallocate all").await?;
+        Ok(tx.commit().await?)
     }
 
     /// Creates the partitions of this and the coming months where they are missing. Long-running processes
@@ -75,7 +126,8 @@ impl Db {
         Ok(())
     }
 
-    /// Whether the schema is the one this release was built with.
+    /// Whether the schema has everything that this release needs. A newer release may have migrated it further: each
+    /// leaves what the one before it works with, so that both run side by side while one replaces the other.
     ///
     /// # Errors
     /// [`StoreError::Refused`] with what to type when it is not.
@@ -87,13 +139,9 @@ impl Db {
                 Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => Vec::new(),
                 Err(error) => return Err(error.into()),
             };
-        let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
-        match (applied.iter().any(|version| !known.contains(version)), known.iter().all(|version| applied.contains(version))) {
-            (true, _) => Err(StoreError::Refused("the database was migrated by a newer release: update this program".to_owned())),
-            (false, false) => {
-                Err(StoreError::Refused("the database's schema is older than this program: run `codeteam migrate`".to_owned()))
-            }
-            (false, true) => Ok(()),
+        match MIGRATIONS.iter().all(|migration| applied.contains(&migration.version)) {
+            true => Ok(()),
+            false => Err(StoreError::Refused("the database's schema is older than this program: run `codeteam migrate`".to_owned())),
         }
     }
 
@@ -107,12 +155,27 @@ impl Db {
 
     /// Closes all sessions, waiting for statements under way.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pool.sessions.close().await;
     }
 
     /// The pool itself, for tests that look at or disturb the tables from outside.
     #[doc(hidden)]
     pub fn pool(&self) -> &PgPool {
-        &self.pool
+        &self.pool.sessions
     }
+}
+
+/// The migrations of this release, in a database that may have more of them. With `locking`, one session at a time
+/// migrates.
+fn migrations(locking: bool) -> Migrator {
+    Migrator { migrations: Cow::Borrowed(&MIGRATIONS.migrations), ignore_missing: true, locking, ..Migrator::DEFAULT }
+}
+
+/// What a URL says of a server.
+pub(crate) fn options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url.expose()).map_err(|error| match error {
+        sqlx::Error::Configuration(why) => StoreError::Url(why.to_string()),
+        other => StoreError::Url(other.to_string()),
+    })?;
+    Ok(options.application_name("codeteam"))
 }

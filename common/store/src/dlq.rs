@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::error::parse;
 use crate::json::text;
 use crate::steer::standing;
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, wake};
 
 /// The most jobs that one statement moves: it holds their rows, and nobody should wait long for those.
 const BATCH: i64 = 1_000;
@@ -143,14 +143,18 @@ async fn move_all(db: &Db, what: Move, filter: &Filter) -> Result<u64, StoreErro
 async fn move_batch(db: &Db, what: Move, filter: &Filter, from: Uuid, to: Uuid) -> Result<Vec<Uuid>, StoreError> {
     let (repository, mode, cause) = (filter.repository.as_deref(), filter.mode(), filter.cause.as_deref().map(text));
     let secs = filter.dead_for_secs();
-    Ok(match what {
+    match what {
         Move::Redrive => {
-            sqlx::query_file_scalar!("sql/redrive.sql", from, to, repository, mode, cause, secs, BATCH).fetch_all(&db.pool).await?
+            let moved = sqlx::query_file_scalar!("sql/redrive.sql", from, to, repository, mode, cause, secs, BATCH);
+            let moved = moved.fetch_all(&db.pool).await?;
+            wake::notify_workers(db).await;
+            Ok(moved)
         }
         Move::Discard => {
-            sqlx::query_file_scalar!("sql/discard.sql", from, to, repository, mode, cause, secs, BATCH).fetch_all(&db.pool).await?
+            let moved = sqlx::query_file_scalar!("sql/discard.sql", from, to, repository, mode, cause, secs, BATCH);
+            Ok(moved.fetch_all(&db.pool).await?)
         }
-    })
+    }
 }
 
 /// Where the next batch begins; `None` when this one was the last.

@@ -3,9 +3,10 @@
 
 use domain::{Event, EventKind, JobId, NewJob};
 use serde_json::json as object;
-use sqlx::{Postgres, Transaction};
 
 use crate::json::json;
+use crate::session::Tx;
+use crate::wake;
 use crate::{Db, StoreError};
 
 /// How long a key stands for its job.
@@ -49,12 +50,15 @@ pub async fn enqueue(
     let mut tx = db.pool.begin().await?;
     let enqueued = write(&mut tx, job, key, delivery, retry_of).await?;
     tx.commit().await?;
+    if let Enqueued::New(_) = enqueued {
+        wake::notify(db, job.mode).await;
+    }
     Ok(enqueued)
 }
 
 /// The same within a transaction of the caller's.
 pub(crate) async fn write(
-    tx: &mut Transaction<'_, Postgres>,
+    tx: &mut Tx,
     job: &NewJob,
     key: Option<&str>,
     delivery: Option<Delivery<'_>>,
@@ -93,7 +97,7 @@ pub async fn ignore(db: &Db, delivery: Delivery<'_>, reason: &str) -> Result<Enq
 
 /// Writes the delivery's row; what came of it the first time if it is there already. A copy that arrives
 /// at the same moment waits here until the first has committed.
-async fn record(tx: &mut Transaction<'_, Postgres>, delivery: Delivery<'_>) -> Result<Option<Enqueued>, StoreError> {
+async fn record(tx: &mut Tx, delivery: Delivery<'_>) -> Result<Option<Enqueued>, StoreError> {
     let written = sqlx::query!(
         "insert into deliveries (delivery_id, event, body) values ($1, $2, $3) on conflict do nothing",
         delivery.delivery_id,
@@ -114,7 +118,7 @@ async fn record(tx: &mut Transaction<'_, Postgres>, delivery: Delivery<'_>) -> R
 }
 
 /// Takes `key` for `job_id`; the job that holds it if one does. An expired key is taken over.
-async fn take_key(tx: &mut Transaction<'_, Postgres>, key: &str, job_id: JobId) -> Result<Option<JobId>, StoreError> {
+async fn take_key(tx: &mut Tx, key: &str, job_id: JobId) -> Result<Option<JobId>, StoreError> {
     let taken = sqlx::query!(
         "insert into job_keys (key, job_id, expires_at)
          values ($1, $2, now() + make_interval(days => $3))
@@ -133,7 +137,7 @@ async fn take_key(tx: &mut Transaction<'_, Postgres>, key: &str, job_id: JobId) 
     Ok(Some(JobId(holder)))
 }
 
-async fn insert(tx: &mut Transaction<'_, Postgres>, job_id: JobId, job: &NewJob, retry_of: Option<JobId>) -> Result<(), StoreError> {
+async fn insert(tx: &mut Tx, job_id: JobId, job: &NewJob, retry_of: Option<JobId>) -> Result<(), StoreError> {
     let mode = job.mode.map(<&str>::from);
     sqlx::query!(
         "insert into jobs (job_id, repository, remote, kind, mode, model, trigger, input, caps, retry_of)
@@ -171,12 +175,7 @@ async fn insert(tx: &mut Transaction<'_, Postgres>, job_id: JobId, job: &NewJob,
     Ok(())
 }
 
-async fn conclude(
-    tx: &mut Transaction<'_, Postgres>,
-    delivery: Option<Delivery<'_>>,
-    job_id: Option<JobId>,
-    ignored: Option<&str>,
-) -> Result<(), StoreError> {
+async fn conclude(tx: &mut Tx, delivery: Option<Delivery<'_>>, job_id: Option<JobId>, ignored: Option<&str>) -> Result<(), StoreError> {
     if let Some(delivery) = delivery {
         sqlx::query!(
             "update deliveries set job_id = $2, ignored = $3 where delivery_id = $1",

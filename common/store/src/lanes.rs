@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, wake};
 
 /// A lane, for people.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -62,6 +62,7 @@ pub async fn limit(db: &Db, repository: &str, max_running: Option<u16>) -> Resul
         max_running.map(i32::from),
     );
     limited.execute(&db.pool).await?;
+    wake::notify_workers(db).await;
     Ok(())
 }
 

@@ -30,10 +30,12 @@ pub mod retention;
 pub mod roles;
 pub mod schedules;
 pub mod scratch;
+mod session;
 mod steer;
 pub mod steps;
 pub mod tokens;
+pub mod wake;
 pub mod workers;
 
-pub use db::Db;
+pub use db::{Db, Route};
 pub use error::StoreError;

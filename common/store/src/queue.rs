@@ -1,6 +1,7 @@
 //! The queue: claims and leases. What follows a lease that ended without a result is in `attempts.rs`, what people
 //! do to a job in `steer.rs`; both are named here too.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::{Epoch, JobId, Mode, Outcome, OwnerId};
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::parse;
 use crate::json::json;
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, wake};
 
 pub use crate::attempts::{fail_attempt, sweep, wait_out};
 pub use crate::steer::{Woken, requeue, stop, wait_for, wake, wake_due};
@@ -79,6 +80,22 @@ pub async fn claim(
     rows.fetch_all(&db.pool).await?.into_iter().map(Claimed::try_from).collect()
 }
 
+/// Which of `modes` have a ready job, in their order: one question for a worker that looks now and then. A
+/// claim may find less, since others claim too.
+///
+/// # Errors
+/// Those of the database.
+pub async fn ready_modes(db: &Db, modes: &[Mode]) -> Result<Vec<Mode>, StoreError> {
+    let names: Vec<String> = modes.iter().map(|mode| <&str>::from(*mode).to_owned()).collect();
+    let ready = sqlx::query_scalar!(
+        r#"select mode as "mode!" from unnest($1::text[]) as asked (mode)
+           where exists (select from queue where queue.state = 'ready' and queue.mode = asked.mode and queue.run_at <= now())"#,
+        &names,
+    );
+    let ready = ready.fetch_all(&db.pool).await?;
+    Ok(modes.iter().copied().filter(|mode| ready.iter().any(|name| name == <&str>::from(*mode))).collect())
+}
+
 /// Claims the job `job_id` if it is ready now.
 ///
 /// # Errors
@@ -134,7 +151,9 @@ pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, mode: Mode, reason: &
         <&str>::from(mode),
         reason,
     );
-    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)?;
+    wake::notify(db, mode).await;
+    Ok(())
 }
 
 /// What a renewal found.
@@ -155,10 +174,11 @@ pub async fn renew(db: &Db, leases: &[(JobId, Epoch)], lease: Duration, now: Opt
     let ids: Vec<Uuid> = leases.iter().map(|(id, _)| id.0).collect();
     let epochs: Vec<i64> = leases.iter().map(|(_, epoch)| epoch.0).collect();
     let kept = sqlx::query_file!("sql/renew.sql", &ids, &epochs, lease.as_secs_f64(), now).fetch_all(&db.pool).await?;
-    let of = |lease: &(JobId, Epoch)| kept.iter().find(|row| (JobId(row.job_id), Epoch(row.epoch)) == *lease);
+    let kept: HashMap<(JobId, Epoch), bool> =
+        kept.into_iter().map(|row| ((JobId(row.job_id), Epoch(row.epoch)), row.cancel_requested)).collect();
     Ok(Renewed {
-        lost: leases.iter().copied().filter(|lease| of(lease).is_none()).collect(),
-        stop: leases.iter().copied().filter(|lease| of(lease).is_some_and(|row| row.cancel_requested)).collect(),
+        lost: leases.iter().copied().filter(|lease| !kept.contains_key(lease)).collect(),
+        stop: leases.iter().copied().filter(|lease| kept.get(lease) == Some(&true)).collect(),
     })
 }
 
@@ -206,17 +226,20 @@ pub async fn release(db: &Db, job_id: JobId, epoch: Epoch, reason: &str) -> Resu
                  epoch = epoch + 1, attempt = greatest(attempt - 1, 0), owner = null, lease_until = null,
                  run_at = now(), event_seq = event_seq + 1
              where job_id = $1 and epoch = $2 and state = 'leased'
-             returning job_id, event_seq
+             returning job_id, event_seq, mode
          ), noted as (
              insert into events (job_id, seq, kind, data)
              select job_id, event_seq, 'released', jsonb_build_object('reason', $3::text) from released
          )
-         select job_id from released",
+         select mode from released",
         job_id.0,
         epoch.0,
         reason,
     );
-    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+    let released = moved.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })?;
+    let mode: Option<Mode> = released.mode.map(|mode| parse("queue.mode", &mode)).transpose()?;
+    wake::notify(db, mode).await;
+    Ok(())
 }
 
 /// Decides how a job ends, before anything of its end is shown outside: whoever finalizes it later does so

@@ -4,7 +4,6 @@ use domain::schedule::{Missed, Timetable};
 use domain::{JobId, NewJob, Trigger};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
@@ -12,7 +11,8 @@ use uuid::Uuid;
 use crate::enqueue::{self, Enqueued};
 use crate::error::parse;
 use crate::json::json;
-use crate::{Db, StoreError};
+use crate::session::Tx;
+use crate::{Db, StoreError, wake};
 
 /// A schedule to be written.
 #[derive(Clone, PartialEq, Debug)]
@@ -198,6 +198,7 @@ pub async fn run_now(db: &Db, name: &str) -> Result<JobId, StoreError> {
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
+    wake::notify_workers(db).await;
     Ok(job_id)
 }
 
@@ -210,6 +211,7 @@ pub async fn run_due(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<Ran>, S
     let mut all = Vec::new();
     while let Some(ran) = run_one(db, now).await? {
         all.push(ran);
+        wake::notify_workers(db).await;
     }
     Ok(all)
 }
@@ -267,7 +269,7 @@ async fn run_one(db: &Db, now: Option<OffsetDateTime>) -> Result<Option<Ran>, St
 }
 
 /// Writes the job of one instant. The key makes it one job, whoever comes twice.
-async fn write(tx: &mut Transaction<'_, Postgres>, name: &str, job: &NewJob, at: OffsetDateTime) -> Result<JobId, StoreError> {
+async fn write(tx: &mut Tx, name: &str, job: &NewJob, at: OffsetDateTime) -> Result<JobId, StoreError> {
     let instant = at.format(&Rfc3339).map_err(|_| StoreError::Corrupt { column: "schedules.next_run_at", value: at.to_string() })?;
     let job = NewJob { trigger: Trigger::Schedule { name: name.to_owned(), at }, idempotency_key: None, ..job.clone() };
     match enqueue::write(tx, &job, Some(&format!("schedule:{name}:{instant}")), None, None).await? {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::parse;
 use crate::queue::held;
-use crate::{Db, StoreError, dlq};
+use crate::{Db, StoreError, dlq, wake};
 
 /// The most jobs that one look wakes.
 const MOST_WOKEN: i64 = 1_000;
@@ -106,7 +106,11 @@ async fn woken(db: &Db, job_id: Option<Uuid>, now: Option<OffsetDateTime>) -> Re
         let waited_for = parse("queue.waiting_for", &row.waited_for)?;
         Ok(Woken { job_id: JobId(row.job_id), waited_for })
     });
-    woken.collect()
+    let woken: Vec<Woken> = woken.collect::<Result<_, StoreError>>()?;
+    if !woken.is_empty() {
+        wake::notify_workers(db).await;
+    }
+    Ok(woken)
 }
 
 struct WokenRow {
@@ -123,6 +127,7 @@ struct WokenRow {
 pub async fn requeue(db: &Db, job_id: JobId) -> Result<QueueState, StoreError> {
     let requeued = sqlx::query_file_scalar!("sql/requeue.sql", job_id.0).fetch_optional(&db.pool).await?;
     if let Some(state) = requeued {
+        wake::notify_workers(db).await;
         return parse("queue.state", &state);
     }
     match standing(db, job_id).await? {

@@ -65,7 +65,7 @@ pub struct StoredHint {
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreError> {
     // One session for all four: the pool asks a session that comes back whether it is still alive.
-    let mut session = db.pool.acquire().await?;
+    let mut session = db.pool.reading().await?;
     let queue = sqlx::query!(
         r#"select step_no, attempt, tokens, cost_microusd, active_ms, cancel_requested,
                   outcome_pending as "outcome_pending: Json<Outcome>"
@@ -74,10 +74,10 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
         job_id.0,
         epoch.0,
     )
-    .fetch_optional(&mut *session)
+    .fetch_optional(&mut session)
     .await?
     .ok_or(StoreError::LeaseLost { job_id, epoch })?;
-    let job = jobs::read(&mut *session, job_id).await?;
+    let job = jobs::read(&mut session, job_id).await?;
     let steps = sqlx::query_as!(
         StoredStep,
         r#"select reply.step_no as "step_no!", reply.model as "model!", reply.reply as "reply!", done.results as "results?", done.tree as "tree?"
@@ -87,9 +87,9 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
            order by reply.step_no"#,
         job_id.0,
     )
-    .fetch_all(&mut *session)
+    .fetch_all(&mut session)
     .await?;
-    let hints = read_hints(&mut *session, job_id).await?;
+    let hints = read_hints(&mut session, job_id).await?;
     Ok(Work {
         job,
         spent: Spent {

@@ -4,9 +4,11 @@ mod build;
 pub mod client;
 mod database;
 pub mod model;
+mod pooler;
 mod repository;
 
 pub use build::{new_job, usage};
 pub use database::{Open, TestDb};
 pub use model::{Answer, Hold, ModelStub};
+pub use pooler::Pooler;
 pub use repository::{PATH, Repository};

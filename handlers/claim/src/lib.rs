@@ -10,7 +10,7 @@ use store::Db;
 use store::queue::{self, Claimed, LEASE};
 
 /// The most jobs that one call may take.
-const MOST_SLOTS: u16 = 64;
+const MOST_SLOTS: u16 = 1024;
 
 /// Takes up to `slots` ready jobs of a mode, or one job by its id.
 ///
@@ -35,7 +35,7 @@ pub struct ClaimRequest {
     /// On whose behalf; `None` = this process.
     #[serde(default)]
     pub worker: Option<OwnerId>,
-    /// How many, from 1 to 64; never more than there are free hands for.
+    /// How many, from 1 to 1024; never more than there are free hands for.
     #[serde(default = "one")]
     pub slots: u16,
 }

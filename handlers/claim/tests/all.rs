@@ -45,15 +45,15 @@ async fn the_sample_event_takes_one_job_and_then_none() {
 }
 
 #[tokio::test]
-async fn one_to_sixty_four_slots_may_be_asked_for() {
+async fn one_to_a_thousand_and_24_slots_may_be_asked_for() {
     let test = TestDb::new().await;
     let (registry, _) = registry(&test);
     for _ in 0..3 {
         write(&test, new_job()).await;
     }
-    for slots in [0, 65, 65_535] {
+    for slots in [0, 1025, 65_535] {
         let error = claim(&registry, json!({ "mode": "mechanic", "slots": slots })).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("slots is {slots}: expected 1 to 64"));
+        assert_eq!(error.to_string(), format!("slots is {slots}: expected 1 to 1024"));
     }
     assert_eq!(test.value("select count(*) from queue where state = 'leased'").await, "0");
     assert_eq!(claim(&registry, json!({ "mode": "mechanic", "slots": 2 })).await.unwrap().as_array().unwrap().len(), 2);

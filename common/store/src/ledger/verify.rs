@@ -11,11 +11,11 @@ use domain::ledger::ChainHash;
 use domain::{JobId, MicroUsd};
 use futures_util::TryStreamExt;
 use serde::Serialize;
-use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::chain::{Chain, Kept, Seen};
 use super::{LedgerRow, micros};
+use crate::session::Tx;
 use crate::steps::chain_hash;
 use crate::{Db, StoreError};
 
@@ -131,7 +131,7 @@ async fn keep_mark(db: &Db, last: Option<Mark>, verified: &Verified) -> Result<(
     }
 }
 
-async fn snapshot(db: &Db) -> Result<Transaction<'static, Postgres>, StoreError> {
+async fn snapshot(db: &Db) -> Result<Tx, StoreError> {
     let mut tx = db.pool.begin().await?;
     sqlx::query!("set transaction isolation level repeatable read read only").execute(&mut *tx).await?;
     Ok(tx)

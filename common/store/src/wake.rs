@@ -1,0 +1,228 @@
+//! Wake-ups: a notification after the commit of something that others wait for, and the ear that hears it.
+//!
+//! A notification is a hint and may be lost; the tables are the truth, and a slow poll stands behind it. It is
+//! sent in a statement of its own, never in the transaction that writes: PostgreSQL lets only one transaction
+//! with a notification commit at a time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use domain::{Mode, Secret};
+use rand::Rng;
+use sqlx::Executor;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
+
+use crate::{Db, StoreError, db};
+
+/// The channel of ready jobs; the payload says whose they are.
+const READY: &str = "codeteam_ready";
+/// The channel of new events, for those who show them.
+const EVENTS: &str = "codeteam_events";
+
+/// How long a notification may take: it is only a hint, and somebody waits for what it follows.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long silence is believed before the listening session is asked whether it is alive.
+const SILENCE: Duration = Duration::from_secs(15);
+/// The first pause before a lost session is replaced, and the longest; each is drawn between nothing and twice
+/// the one before.
+const BACKOFF: Duration = Duration::from_millis(250);
+const BACKOFF_MOST: Duration = Duration::from_secs(30);
+
+/// What somebody may wait for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// A mechanic's job is ready.
+    Mechanic,
+    /// A genius's job is ready.
+    Genius,
+    /// A job waits for triage.
+    Triage,
+    /// Events were written.
+    Events,
+}
+
+impl Signal {
+    const ALL: [Self; 4] = [Self::Mechanic, Self::Genius, Self::Triage, Self::Events];
+
+    fn channel_and_payload(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Mechanic => (READY, "mechanic"),
+            Self::Genius => (READY, "genius"),
+            Self::Triage => (READY, "triage"),
+            Self::Events => (EVENTS, ""),
+        }
+    }
+}
+
+impl From<Mode> for Signal {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Mechanic => Self::Mechanic,
+            Mode::Genius => Self::Genius,
+        }
+    }
+}
+
+/// A job without a mode waits for triage.
+impl From<Option<Mode>> for Signal {
+    fn from(mode: Option<Mode>) -> Self {
+        mode.map_or(Self::Triage, Self::from)
+    }
+}
+
+/// What this process has to say; one bell a signal.
+#[derive(Debug, Default)]
+pub(crate) struct Bells([Bell; 4]);
+
+#[derive(Debug, Default)]
+struct Bell {
+    asked: AtomicU64,
+    /// How many of those who asked have been served; locked while the bell is rung.
+    served: Mutex<u64>,
+}
+
+/// Wakes whoever waits for `signal`. Call it after the commit of what they will find. Calls that come while one
+/// is being sent share the next, so a flood of jobs is a trickle of notifications.
+///
+/// It never fails: who is not woken finds the job at the next look.
+pub async fn notify(db: &Db, signal: impl Into<Signal>) {
+    let signal = signal.into();
+    let bell = &db.bells.0[signal as usize];
+    let mine = bell.asked.fetch_add(1, Ordering::SeqCst) + 1;
+    let ring = async {
+        let mut served = bell.served.lock().await;
+        if *served >= mine {
+            return Ok(());
+        }
+        let covers = bell.asked.load(Ordering::SeqCst);
+        let (channel, payload) = signal.channel_and_payload();
+        // Nothing is lost with a hint, so its commit need not wait for the disk.
+        sqlx::query!("select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)", channel, payload)
+            .fetch_one(&db.pool)
+            .await?;
+        *served = covers;
+        Ok::<_, StoreError>(())
+    };
+    match timeout(PATIENCE, ring).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!("a notification was not sent: {error}"),
+        Err(_) => tracing::debug!("a notification was not sent in {PATIENCE:?}"),
+    }
+}
+
+/// Wakes the workers of every mode: jobs became ready, and whose they are was not looked at.
+pub(crate) async fn notify_workers(db: &Db) {
+    notify(db, Signal::Mechanic).await;
+    notify(db, Signal::Genius).await;
+}
+
+/// Hears notifications on a session of its own. Clones share it. It hears nothing until [`Listener::run`]
+/// runs; then those who wait simply look at the table at their own pace.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    sessions: sqlx::PgPool,
+    heard: watch::Sender<[u64; 4]>,
+    connected: watch::Sender<bool>,
+}
+
+/// Waits for some signals. What is rung after the subscription is heard, however late one asks.
+#[derive(Debug)]
+pub struct Ear {
+    heard: watch::Receiver<[u64; 4]>,
+    known: [u64; 4],
+    signals: Vec<Signal>,
+}
+
+impl Ear {
+    /// Waits until one of the signals was given since the last time.
+    pub async fn woken(&mut self) {
+        loop {
+            let heard = *self.heard.borrow_and_update();
+            let woken = self.signals.iter().any(|signal| heard[*signal as usize] != self.known[*signal as usize]);
+            self.known = heard;
+            if woken {
+                return;
+            }
+            if self.heard.changed().await.is_err() {
+                // The listener is gone: nobody will ever call.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// For the server at `url`, which must not be a pooler in transaction mode.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`].
+    pub fn new(url: &Secret) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(CONNECT);
+        let sessions = pool.connect_lazy_with(db::options(url)?.application_name("codeteam listen"));
+        Ok(Self { sessions, heard: watch::Sender::default(), connected: watch::Sender::default() })
+    }
+
+    /// An ear for `signals`. Subscribe first, then look at the table.
+    pub fn subscribe(&self, signals: impl IntoIterator<Item = Signal>) -> Ear {
+        let heard = self.heard.subscribe();
+        let known = *heard.borrow();
+        Ear { heard, known, signals: signals.into_iter().collect() }
+    }
+
+    /// Whether notifications are heard now, for a metric; it changes with every loss and every return.
+    pub fn connected(&self) -> watch::Receiver<bool> {
+        self.connected.subscribe()
+    }
+
+    /// Listens until it is dropped, over as many sessions as it takes. After each return everybody is woken
+    /// once, since what was said meanwhile is lost.
+    pub async fn run(&self) {
+        let mut backoff = BACKOFF;
+        loop {
+            let error = match self.listen().await {
+                Err(error) => error,
+                Ok(never) => match never {},
+            };
+            if self.connected.send_replace(false) {
+                backoff = BACKOFF;
+            }
+            let pause = backoff.mul_f64(rand::rng().random_range(0.0..2.0));
+            tracing::warn!("notifications are not heard, jobs start at the next look: {error}; trying again in {} ms", pause.as_millis());
+            tokio::time::sleep(pause).await;
+            backoff = (backoff * 2).min(BACKOFF_MOST);
+        }
+    }
+
+    async fn listen(&self) -> Result<std::convert::Infallible, StoreError> {
+        let late = || StoreError::from(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+        let connect = async {
+            let mut session = PgListener::connect_with(&self.sessions).await?;
+            session.eager_reconnect(false);
+            session.listen_all([READY, EVENTS]).await?;
+            Ok::<_, StoreError>(session)
+        };
+        let mut session = timeout(CONNECT, connect).await.map_err(|_| late())??;
+        tracing::info!("listening for notifications");
+        self.heard.send_modify(|heard| heard.iter_mut().for_each(|count| *count += 1));
+        self.connected.send_replace(true);
+        loop {
+            match timeout(SILENCE, session.try_recv()).await {
+                Ok(Ok(Some(said))) => self.hear(said.channel(), said.payload()),
+                Ok(Ok(None)) => return Err(StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => drop(timeout(CONNECT, session.execute("select 1")).await.map_err(|_| late())??),
+            }
+        }
+    }
+
+    /// Garbage wakes nobody: anybody may notify a channel.
+    fn hear(&self, channel: &str, payload: &str) {
+        if let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.channel_and_payload() == (channel, payload)) {
+            self.heard.send_modify(|heard| heard[signal as usize] += 1);
+        }
+    }
+}
