@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 const SETTINGS: &[&str] = &[
     "DATABASE_URL",
     "DATABASE_CONNECTIONS",
+    "DATABASE_LISTEN_URL",
+    "DATABASE_POOLER",
     "GITHUB_WEBHOOK_SECRET",
     "GITHUB_WEBHOOK_SECRET_PREVIOUS",
     "ANTHROPIC_API_KEY",

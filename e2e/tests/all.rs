@@ -14,6 +14,8 @@ mod docs;
 #[cfg(test)]
 mod invoke;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod telemetry;

@@ -1,4 +1,4 @@
-//! What the always-on service does beside answering requests: triage, and taking back expired leases.
+//! What runs beside answering requests and working: triage, taking back expired leases, hearing notifications.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use dispatch::{Ctx, call};
 use failpoints::fail_point;
 use rand::Rng;
 use store::schedules::Ran;
+use store::wake::Signal;
 use store::{Db, lanes, queue, schedules, workers};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -100,10 +101,15 @@ fn say(ran: &Ran) {
 /// What the handler needs and does not find.
 pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown: CancellationToken) -> anyhow::Result<()> {
     let triage = Triage::configure(services).await?;
+    // Subscribed before the first look, so that nothing falls between.
+    let mut ear = services.listener().await?.subscribe([Signal::Triage]);
     tasks.spawn(async move {
         while !shutdown.is_cancelled() {
             match call(&triage, Ctx::with_timeout(TRIAGE_DEADLINE), TriageRequest::default()).await {
-                Ok(Triaged::Nothing) => pause(TRIAGE_POLL, &shutdown).await,
+                Ok(Triaged::Nothing) => tokio::select! {
+                    () = ear.woken() => {}
+                    () = pause(TRIAGE_POLL, &shutdown) => {}
+                },
                 Ok(Triaged::Ready { job_id, mode, reason }) => {
                     tracing::info!(job.id = %job_id, "job {job_id} goes to a {mode}: {reason}");
                 }
@@ -113,6 +119,37 @@ pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown
                     pause(TRIAGE_POLL, &shutdown).await;
                 }
             }
+        }
+    });
+    Ok(())
+}
+
+/// Starts hearing notifications in `tasks`, and says in the gauge `listen_connected` whether they are heard.
+///
+/// # Errors
+/// When no database is named.
+pub async fn spawn_listener(tasks: &mut JoinSet<()>, services: &Services, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let gauge = metrics::gauge!("listen_connected");
+    gauge.set(0.0);
+    if !services.can_listen() {
+        tracing::warn!(
+            "no notifications behind a pooler in transaction mode: jobs start at the next look, within about a second; \
+             set DATABASE_LISTEN_URL to the server itself"
+        );
+        return Ok(());
+    }
+    let listener = services.listener().await?;
+    let mut connected = listener.connected();
+    tasks.spawn(async move {
+        let told = async {
+            while connected.changed().await.is_ok() {
+                gauge.set(if *connected.borrow_and_update() { 1.0 } else { 0.0 });
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = listener.run() => {}
+            () = told => {}
         }
     });
     Ok(())

@@ -142,7 +142,7 @@ pub struct Up {
     #[arg(long, default_value = "127.0.0.1:8787", value_parser = parse_loopback)]
     pub listen: SocketAddr,
     /// Jobs at the same time.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
 }
 
@@ -165,7 +165,7 @@ pub struct Serve {
 #[derive(Args, Debug)]
 pub struct Work {
     /// Jobs at the same time.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
     /// Only jobs of this mode; MODE in the environment says the same.
     #[arg(long, value_parser = parse_mode)]

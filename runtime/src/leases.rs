@@ -1,7 +1,7 @@
 //! The leases that this process holds: renewed together, given up by our own clock before the database
 //! would, and told at once when somebody asks a job to stop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -129,29 +129,33 @@ impl Leases {
         }
         if !due {
             let jobs: Vec<JobId> = leases.iter().map(|(job_id, _)| *job_id).collect();
-            let stopped = queue::stop_requested(&self.db, &jobs).await?;
-            self.stop(|(job_id, _)| stopped.contains(job_id));
+            let stopped: HashSet<JobId> = queue::stop_requested(&self.db, &jobs).await?.into_iter().collect();
+            for (_, held) in self.held().iter().filter(|((job_id, _), _)| stopped.contains(job_id)) {
+                held.cancel.cancel();
+            }
             return Ok(());
         }
         fail_point!(BeforeRenew);
         let renewed = queue::renew(&self.db, &leases, LEASE, None).await?;
         fail_point!(AfterRenew);
-        for (lease, held) in self.held().iter_mut().filter(|(lease, _)| leases.contains(lease)) {
-            if renewed.lost.contains(lease) {
+        let lost: HashSet<_> = renewed.lost.into_iter().collect();
+        let mut table = self.held();
+        for lease in &leases {
+            // Dropped while the renewal was under way: nothing to do.
+            let Some(held) = table.get_mut(lease) else { continue };
+            if lost.contains(lease) {
                 figures::lease_lost(Lost::Taken);
                 held.lost.cancel();
             } else {
                 held.since = now;
             }
         }
-        self.stop(|lease| renewed.stop.contains(lease));
-        Ok(())
-    }
-
-    fn stop(&self, asked: impl Fn(&(JobId, Epoch)) -> bool) {
-        for (_, held) in self.held().iter().filter(|(lease, _)| asked(lease)) {
-            held.cancel.cancel();
+        for lease in &renewed.stop {
+            if let Some(held) = table.get(lease) {
+                held.cancel.cancel();
+            }
         }
+        Ok(())
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<(JobId, Epoch), Held>> {

@@ -7,6 +7,7 @@ mod commands;
 pub mod exit;
 pub mod invoke_api;
 pub mod leases;
+pub mod perform;
 pub mod registry;
 pub mod screen;
 pub mod server;

@@ -3,3 +3,4 @@
 
 mod api;
 mod invoke_api;
+mod worker;

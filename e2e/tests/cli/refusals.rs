@@ -58,7 +58,8 @@ async fn an_older_schema_names_the_command_that_brings_it_up_to_date() {
     Codeteam::new(["jobs"]).on(url).run().await.expect(0, &["no jobs yet"]);
 
     db.execute("insert into _sqlx_migrations values (99999, 'later', now(), true, '', 0)").await;
-    with_secrets(Codeteam::new(["jobs"]).on(url)).await.expect(4, &["newer release", "update this program"]);
+    // A newer release has been here: this one still works while it is replaced.
+    Codeteam::new(["jobs"]).on(url).run().await.expect(0, &["no jobs yet"]);
 }
 
 #[tokio::test]
@@ -131,7 +132,7 @@ async fn a_wrong_word_on_the_command_line_is_wrong_usage() {
         (&["run", ".", "x", "--script", "a", "--model", "b"], "cannot be used with"),
         (&["run", "."], "<TASK>"),
         (&["up", "--listen", "0.0.0.0:80"], "loopback"),
-        (&["work", "--slots", "0"], "1..=64"),
+        (&["work", "--slots", "0"], "1..=1024"),
         (&["jobz"], "jobs"),
         (&["completions", "csh"], "bash"),
     ] {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use config::{Services, Settings};
 use domain::{JobId, Mode, Secret};
 use process::{PostgresOptions, PrivatePostgres};
-use store::Db;
 use store::jobs::Finished;
 use store::scratch::Scratch;
+use store::{Db, Route};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,7 @@ impl Database {
         let Some(url) = &settings.database_url else { return Self::open(settings, None, keep).await };
         let scratch = Scratch::create(url).await?;
         let source = "a database of its own on the server that DATABASE_URL names".to_owned();
-        Self { url: scratch.url(), source, home: Home::Scratch(Box::new(scratch)) }.migrated().await
+        Self { url: scratch.url(), source, home: Home::Scratch(Box::new(scratch)) }.migrated(settings.database_route).await
     }
 
     /// The database that `DATABASE_URL` names, or a private server (in `data_dir`, or a fresh one that goes
@@ -67,11 +67,11 @@ impl Database {
                 Self { url: Secret::new(server.url()), source: server.source(), home: Home::Private(Box::new(server)) }
             }
         };
-        database.migrated().await
+        database.migrated(settings.database_route).await
     }
 
-    async fn migrated(self) -> Result<Self, Failure> {
-        let db = Db::connect(&self.url, 1, Duration::from_secs(10)).await?;
+    async fn migrated(self, route: Route) -> Result<Self, Failure> {
+        let db = Db::connect_by(route, &self.url, 1, Duration::from_secs(10)).await?;
         db.migrate().await?;
         db.close().await;
         Ok(self)
@@ -117,6 +117,7 @@ pub(crate) async fn work_on(services: &Services, job_id: JobId, mode: Mode, inte
     let mut tasks = JoinSet::new();
     background::spawn_sweeper(&mut tasks, db.clone(), end.clone());
     background::spawn_triage(&mut tasks, services, end.clone()).await?;
+    background::spawn_listener(&mut tasks, services, end.clone()).await?;
     let worker = Worker::new(services, vec![mode], 1, PATIENCE).await?;
     let working = {
         let end = end.clone();

@@ -111,7 +111,7 @@ async fn migrate(args: Migrate, settings: Settings) -> Outcome {
     let Some(url) = &services.settings.database_url else {
         return Err(Failure::Environment(anyhow::anyhow!("DATABASE_URL is not set: it names the database to migrate")));
     };
-    let db = store::Db::connect(url, 1, std::time::Duration::from_secs(10)).await?;
+    let db = store::Db::connect_by(services.settings.database_route, url, 1, std::time::Duration::from_secs(10)).await?;
     db.migrate().await?;
     store::roles::grant(&db, &args.grant_app, &args.grant_read).await?;
     screen::progress("the schema is up to date");

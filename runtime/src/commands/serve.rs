@@ -43,6 +43,7 @@ pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     background::spawn_schedules(&mut tasks, db.clone(), shutdown.clone());
     telemetry.spawn(&mut tasks, db, services.owner(), &shutdown);
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
+    background::spawn_listener(&mut tasks, &services, shutdown.clone()).await?;
     let address = server.address()?;
     let door = if args.invoke_api { "open to signed callers" } else { "closed" };
     tracing::info!(%address, "listening on http://{address}; webhooks at /webhooks/github, REST API at /api/v1, the Invoke API is {door}");

@@ -37,6 +37,7 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     background::spawn_sweeper(&mut tasks, db.clone(), shutdown.clone());
     background::spawn_schedules(&mut tasks, db, shutdown.clone());
     background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
+    background::spawn_listener(&mut tasks, &services, shutdown.clone()).await?;
     let working = {
         let shutdown = shutdown.clone();
         async move { worker.run(shutdown, false).await }

@@ -26,6 +26,7 @@ pub(crate) async fn run(args: Work, settings: Settings) -> Outcome {
     let end = shutdown.child_token();
     background::spawn_sweeper(&mut tasks, services.db().await?, end.clone());
     telemetry.spawn(&mut tasks, services.db().await?, services.owner(), &end);
+    background::spawn_listener(&mut tasks, &services, end.clone()).await?;
     tracing::info!(owner = %services.owner().0, slots = args.slots, "working on jobs of {modes:?}");
     worker.run(shutdown, args.until_idle).await;
     end.cancel();
