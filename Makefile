@@ -59,6 +59,12 @@ bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (A
 	$(CARGO) build --release --locked --package codeteam --package benches
 	@PATH="$(CURDIR)/.tools:$$PATH" target/release/benches $(ARGS)
 
+.PHONY: bench-queue
+bench-queue: tools ## Measure the queue beside graphile-worker, pg-boss and DBOS, on one PostgreSQL
+	@benches/peers/install.sh
+	$(CARGO) build --release --locked --package codeteam --package benches
+	@target/release/benches queue
+
 .PHONY: sqlx
 sqlx: ## Describe the store's queries again after changing SQL (writes .sqlx/)
 	$(CARGO) run --quiet --locked --package process --example private_postgres -- scripts/sqlx-prepare.sh

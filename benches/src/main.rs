@@ -10,6 +10,7 @@ mod figures;
 mod http;
 mod ledger;
 mod peers;
+mod queue;
 mod sizes;
 mod step_cost;
 
@@ -41,6 +42,7 @@ async fn run(arguments: &[&str]) -> Result<()> {
         ["sizes"] => sizes::run().await,
         ["claim"] => claim::run(1).await,
         ["claim", "--pinned-minutes", minutes] => claim::run(minutes.parse().context("minutes are a whole number")?).await,
+        ["queue"] => queue::run().await,
         [] | ["all"] => {
             dispatch_cost::run().await?;
             step_cost::run().await?;
@@ -48,7 +50,7 @@ async fn run(arguments: &[&str]) -> Result<()> {
             sizes::run().await?;
             claim::run(1).await
         }
-        other => bail!("no benchmark {:?}; there are dispatch, step, ledger, sizes, claim and all", other.join(" ")),
+        other => bail!("no benchmark {:?}; there are dispatch, step, ledger, sizes, claim, all, and queue on its own", other.join(" ")),
     }
 }
 
