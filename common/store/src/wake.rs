@@ -214,7 +214,9 @@ impl Listener {
                 Ok(Ok(Some(said))) => self.hear(said.channel(), said.payload()),
                 Ok(Ok(None)) => return Err(StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))),
                 Ok(Err(error)) => return Err(error.into()),
-                Err(_) => drop(timeout(CONNECT, session.execute("select 1")).await.map_err(|_| late())??),
+                Err(_) => {
+                    timeout(CONNECT, session.execute("select 1")).await.map_err(|_| late())??;
+                }
             }
         }
     }

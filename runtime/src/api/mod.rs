@@ -32,6 +32,7 @@ use axum::routing::get;
 use config::Services;
 use dispatch::Registry;
 use domain::NewJob;
+use llm::Models;
 use serde::Serialize;
 use store::Db;
 use tokio::sync::Semaphore;
@@ -88,7 +89,8 @@ pub struct Api(Arc<Inner>);
 pub struct Inner {
     db: Db,
     registry: Registry,
-    check_job: Box<dyn Fn(&NewJob) -> Result<(), String> + Send + Sync>,
+    models: Models,
+    local_remotes: bool,
     options: Options,
     addresses: Rate<IpAddr>,
     holders: Rate<String>,
@@ -109,9 +111,9 @@ impl std::ops::Deref for Api {
 impl Api {
     /// An API on `db`. New jobs go through the handler `enqueue` of `registry`. Streams end at `shutdown`.
     pub fn new(services: &Services, db: Db, registry: Registry, options: Options, shutdown: CancellationToken) -> Self {
-        let (models, local_remotes) = (services.models(), services.settings.local_remotes);
         Self(Arc::new(Inner {
-            check_job: Box::new(move |job| enqueue::check(job, &models, local_remotes)),
+            models: services.models(),
+            local_remotes: services.settings.local_remotes,
             registry,
             options,
             addresses: Rate::new(options.address_rate.0, options.address_rate.1),
@@ -122,6 +124,11 @@ impl Api {
             shutdown,
             db,
         }))
+    }
+
+    /// What `enqueue` would say of a job.
+    fn check(&self, job: &NewJob) -> Result<(), String> {
+        enqueue::check(job, &self.models, self.local_remotes)
     }
 
     /// Its routes, [`BASE`] included.

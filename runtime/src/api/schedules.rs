@@ -51,7 +51,7 @@ pub(crate) async fn add(_: Allowed<Admin>, State(api): State<Api>, Body(asked): 
     })?;
     let job: NewJob = serde_json::from_value(serde_json::to_value(&job).map_err(|error| Problem::internal(&error))?)
         .map_err(|error| Problem::field("/job", error.to_string()))?;
-    (api.check_job)(&job).map_err(|wrong| Problem::of_job("/job", wrong))?;
+    api.check(&job).map_err(|wrong| Problem::of_job("/job", wrong))?;
     let schedule = table::add(&api.db, &NewSchedule { name, cron, time_zone, missed: missed.into(), job }).await?;
     let location = [(header::LOCATION, format!("{BASE}/schedules/{}", schedule.name))];
     Ok((StatusCode::CREATED, location, Json(Schedule::from(schedule))).into_response())

@@ -124,7 +124,7 @@ impl Following {
                 return None;
             }
             if self.place < self.head {
-                match self.from_table().await? {
+                match self.read_past().await? {
                     text if text.is_empty() => {}
                     text => return Some(text),
                 }
@@ -156,7 +156,7 @@ impl Following {
     }
 
     /// The next events of the past; empty where none of them is wanted.
-    async fn from_table(&mut self) -> Option<String> {
+    async fn read_past(&mut self) -> Option<String> {
         let page = feed::page(&self.api.db, self.place, Some(self.head), &self.filter, PAGE).await;
         let page = page.inspect_err(|error| tracing::warn!("a stream is ended: {error}")).ok()?;
         self.place = if page.more { page.next } else { page.next.max(self.head) };
