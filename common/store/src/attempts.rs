@@ -47,7 +47,7 @@ pub async fn sweep(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<JobId>, S
     let rows = sqlx::query_file_scalar!("sql/sweep.sql", MECHANIC, GENIUS, BACKOFF_SECS, BACKOFF_MOST_SECS, now);
     let swept: Vec<JobId> = rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect();
     if !swept.is_empty() {
-        crate::wake::notify_workers(db).await;
+        crate::wake::notify_all(db).await;
     }
     Ok(swept)
 }

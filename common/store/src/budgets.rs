@@ -143,7 +143,7 @@ pub async fn wake(db: &Db, scope: &Scope) -> Result<u64, StoreError> {
         let woken = sqlx::query_file_scalar!("sql/wake_budget.sql", scope.to_string(), WAKE_AT_ONCE).fetch_one(&db.pool).await?;
         all += woken.unsigned_abs();
         if woken < WAKE_AT_ONCE {
-            crate::wake::notify_workers(db).await;
+            crate::wake::notify_all(db).await;
             return Ok(all);
         }
     }

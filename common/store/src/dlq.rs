@@ -147,7 +147,7 @@ async fn move_batch(db: &Db, what: Move, filter: &Filter, from: Uuid, to: Uuid) 
         Move::Redrive => {
             let moved = sqlx::query_file_scalar!("sql/redrive.sql", from, to, repository, mode, cause, secs, BATCH);
             let moved = moved.fetch_all(&db.pool).await?;
-            wake::notify_workers(db).await;
+            wake::notify_all(db).await;
             Ok(moved)
         }
         Move::Discard => {

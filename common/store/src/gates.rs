@@ -48,7 +48,7 @@ pub async fn pause(db: &Db, scope: &Scope, why: Option<&str>) -> Result<(), Stor
 /// Those of the database.
 pub async fn resume(db: &Db, scope: &Scope) -> Result<bool, StoreError> {
     let opened = sqlx::query!("delete from gates where scope = $1 and reason = 'paused'", scope.to_string()).execute(&db.pool).await?;
-    wake::notify_workers(db).await;
+    wake::notify_all(db).await;
     Ok(opened.rows_affected() > 0)
 }
 

@@ -62,7 +62,7 @@ pub async fn limit(db: &Db, repository: &str, max_running: Option<u16>) -> Resul
         max_running.map(i32::from),
     );
     limited.execute(&db.pool).await?;
-    wake::notify_workers(db).await;
+    wake::notify_all(db).await;
     Ok(())
 }
 

@@ -198,7 +198,7 @@ pub async fn run_now(db: &Db, name: &str) -> Result<JobId, StoreError> {
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    wake::notify_workers(db).await;
+    wake::notify_all(db).await;
     Ok(job_id)
 }
 
@@ -211,7 +211,7 @@ pub async fn run_due(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<Ran>, S
     let mut all = Vec::new();
     while let Some(ran) = run_one(db, now).await? {
         all.push(ran);
-        wake::notify_workers(db).await;
+        wake::notify_all(db).await;
     }
     Ok(all)
 }

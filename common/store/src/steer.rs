@@ -37,6 +37,7 @@ pub async fn stop(db: &Db, job_id: JobId) -> Result<(), StoreError> {
         job_id.0,
     );
     if stopped.fetch_optional(&db.pool).await?.is_some() {
+        wake::notify_all(db).await;
         return Ok(());
     }
     let job = sqlx::query!(
@@ -108,7 +109,7 @@ async fn woken(db: &Db, job_id: Option<Uuid>, now: Option<OffsetDateTime>) -> Re
     });
     let woken: Vec<Woken> = woken.collect::<Result<_, StoreError>>()?;
     if !woken.is_empty() {
-        wake::notify_workers(db).await;
+        wake::notify_all(db).await;
     }
     Ok(woken)
 }
@@ -127,7 +128,7 @@ struct WokenRow {
 pub async fn requeue(db: &Db, job_id: JobId) -> Result<QueueState, StoreError> {
     let requeued = sqlx::query_file_scalar!("sql/requeue.sql", job_id.0).fetch_optional(&db.pool).await?;
     if let Some(state) = requeued {
-        wake::notify_workers(db).await;
+        wake::notify_all(db).await;
         return parse("queue.state", &state);
     }
     match standing(db, job_id).await? {

@@ -114,8 +114,9 @@ pub async fn notify(db: &Db, signal: impl Into<Signal>) {
     }
 }
 
-/// Wakes the workers of every mode: jobs became ready, and whose they are was not looked at.
-pub(crate) async fn notify_workers(db: &Db) {
+/// Wakes the workers of every mode and triage: jobs became ready, and whose they are was not looked at.
+pub(crate) async fn notify_all(db: &Db) {
+    notify(db, Signal::Triage).await;
     notify(db, Signal::Mechanic).await;
     notify(db, Signal::Genius).await;
 }

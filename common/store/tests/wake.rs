@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{Mode, NewJob, Secret};
+use domain::{Mode, NewJob, Scope, Secret};
 use sqlx::postgres::PgListener;
-use store::queue;
 use store::wake::{Ear, Listener, Signal, notify};
+use store::{budgets, gates, lanes, queue};
 use testkit::{TestDb, new_job};
 use tokio::task::JoinSet;
 
@@ -76,6 +76,25 @@ async fn whatever_makes_a_job_ready_says_so_after_its_commit() {
     let (job_id, epoch) = held(&test.db).await;
     is_woken(&mut mechanic).await;
     queue::release(&test.db, job_id, epoch, "the worker shuts down").await.unwrap();
+    is_woken(&mut mechanic).await;
+}
+
+#[tokio::test]
+async fn whoever_steers_wakes_those_who_have_something_to_do_now() {
+    let test = TestDb::new().await;
+    let (listener, _tasks) = listening(&test).await;
+    let mut mechanic = listener.subscribe([Signal::Mechanic]);
+    let job_id = write_job(&test.db, &new_job()).await;
+    is_woken(&mut mechanic).await;
+    queue::requeue(&test.db, job_id).await.unwrap();
+    is_woken(&mut mechanic).await;
+    gates::resume(&test.db, &Scope::All).await.unwrap();
+    is_woken(&mut mechanic).await;
+    lanes::limit(&test.db, "acme/shop", None).await.unwrap();
+    is_woken(&mut mechanic).await;
+    budgets::remove(&test.db, &Scope::All).await.unwrap();
+    is_woken(&mut mechanic).await;
+    queue::stop(&test.db, job_id).await.unwrap();
     is_woken(&mut mechanic).await;
 }
 

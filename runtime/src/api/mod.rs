@@ -32,7 +32,6 @@ use axum::routing::get;
 use config::Services;
 use dispatch::Registry;
 use domain::NewJob;
-use llm::Models;
 use serde::Serialize;
 use store::Db;
 use tokio::sync::Semaphore;
@@ -85,12 +84,14 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Api(Arc<Inner>);
 
+/// What `enqueue` would say of a job: what is wrong with it.
+type CheckJob = dyn Fn(&NewJob) -> Result<(), String> + Send + Sync;
+
 /// What the endpoints work with.
 pub struct Inner {
     db: Db,
     registry: Registry,
-    models: Models,
-    local_remotes: bool,
+    check_job: Box<CheckJob>,
     options: Options,
     addresses: Rate<IpAddr>,
     holders: Rate<String>,
@@ -111,9 +112,9 @@ impl std::ops::Deref for Api {
 impl Api {
     /// An API on `db`. New jobs go through the handler `enqueue` of `registry`. Streams end at `shutdown`.
     pub fn new(services: &Services, db: Db, registry: Registry, options: Options, shutdown: CancellationToken) -> Self {
+        let (models, local_remotes) = (services.models(), services.settings.local_remotes);
         Self(Arc::new(Inner {
-            models: services.models(),
-            local_remotes: services.settings.local_remotes,
+            check_job: Box::new(move |job| enqueue::check(job, &models, local_remotes)),
             registry,
             options,
             addresses: Rate::new(options.address_rate.0, options.address_rate.1),
@@ -126,9 +127,9 @@ impl Api {
         }))
     }
 
-    /// What `enqueue` would say of a job.
+    /// Whether `enqueue` would take a job.
     fn check(&self, job: &NewJob) -> Result<(), String> {
-        enqueue::check(job, &self.models, self.local_remotes)
+        (self.check_job)(job)
     }
 
     /// Its routes, [`BASE`] included.
