@@ -32,7 +32,7 @@ const SENT: [&str; 6] = ["claim", "prepare", "step", "model_call", "tool", "fina
 /// How often ended spans are sent: what a killed worker can lose.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// The layer of the log that makes spans; without [`start`] it does nothing.
+/// The layer of the log that makes spans; without `start` it does nothing.
 pub fn layer<S>() -> impl Layer<S> + Send + Sync
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
