@@ -31,8 +31,6 @@ pub struct Work {
     pub outcome_pending: Option<Outcome>,
     /// Its steps so far, in order; only the last may lack results.
     pub steps: Vec<StoredStep>,
-    /// Hints that people gave, with the number of the step before which each came.
-    pub hints: Vec<StoredHint>,
 }
 
 /// One step as the database has it.
@@ -64,7 +62,7 @@ pub struct StoredHint {
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreError> {
-    // One session for all four: the pool asks a session that comes back whether it is still alive.
+    // One session for all three: the pool asks a session that comes back whether it is still alive.
     let mut session = db.pool.reading().await?;
     let queue = sqlx::query!(
         r#"select step_no, attempt, tokens, cost_microusd, active_ms, cancel_requested,
@@ -89,7 +87,6 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
     )
     .fetch_all(&mut session)
     .await?;
-    let hints = read_hints(&mut session, job_id).await?;
     Ok(Work {
         job,
         spent: Spent {
@@ -102,20 +99,15 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
         cancel_requested: queue.cancel_requested,
         outcome_pending: queue.outcome_pending.map(|outcome| outcome.0),
         steps,
-        hints,
     })
 }
 
-/// The hints that people gave a job so far, oldest first. A worker looks again before each model call: what came
-/// while it checked the repository out is to reach that call.
+/// The hints that people gave a job so far, oldest first. A worker asks right before each model call, not with
+/// [`load`]: what came while it checked the repository out is to reach that call.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn hints(db: &Db, job_id: JobId) -> Result<Vec<StoredHint>, StoreError> {
-    read_hints(&db.pool, job_id).await
-}
-
-async fn read_hints<'e>(session: impl sqlx::PgExecutor<'e>, job_id: JobId) -> Result<Vec<StoredHint>, StoreError> {
     let hints = sqlx::query_as!(
         StoredHint,
         r#"select (data ->> 'before_step')::int as "before_step!", data ->> 'text' as "text!"
@@ -124,7 +116,7 @@ async fn read_hints<'e>(session: impl sqlx::PgExecutor<'e>, job_id: JobId) -> Re
            order by seq"#,
         job_id.0,
     );
-    Ok(hints.fetch_all(session).await?)
+    Ok(hints.fetch_all(&db.pool).await?)
 }
 
 /// The last checkpoint of a job up to `step_no`: tree and thin pack; `None` = the workspace is still as it

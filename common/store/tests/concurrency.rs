@@ -87,7 +87,7 @@ async fn the_numbers_of_events_have_no_gaps_however_many_write() {
     assert_eq!(all.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=202).collect::<Vec<_>>());
     let page = events::list(&test.db, job_id, 200, 1).await.unwrap();
     assert_eq!(page.iter().map(|event| (event.seq, event.kind.as_str())).collect::<Vec<_>>(), [(201, "hint")]);
-    assert_eq!(steps::load(&test.db, job_id, epoch).await.unwrap().hints.len(), 200);
+    assert_eq!(steps::hints(&test.db, job_id).await.unwrap().len(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

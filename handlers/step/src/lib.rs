@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Brief, Hint, PastStep, Toolbox, ToolsRan, Verdict, verdict};
+use agent::{Brief, PastStep, Toolbox, ToolsRan, Verdict, verdict};
 use anyhow::{Context, Result};
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
@@ -185,11 +185,6 @@ impl Turn<'_> {
         if let Some(ran) = self.history.last_mut().and_then(|step| step.ran.as_mut()) {
             ran.note = note;
         }
-    }
-
-    fn hints(&self) -> Vec<Hint> {
-        let hint = |hint: &steps::StoredHint| Hint { before_step: hint.before_step.unsigned_abs(), text: hint.text.clone() };
-        self.work.hints.iter().map(hint).collect()
     }
 }
 

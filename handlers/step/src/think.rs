@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use agent::PastStep;
+use agent::{Hint, PastStep};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{CapReached, Caps, MicroUsd, Outcome, Reservation, Usage};
 use failpoints::fail_point;
 use llm::{LlmError, ModelRequest, Reply};
 use store::ledger::{self, LateSettlement};
-use store::steps::{self, Answered};
+use store::steps::{self, Answered, StoredHint};
 use store::{Db, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -42,9 +42,11 @@ struct Call {
 impl Step {
     /// Reserves, calls, stores. The reply and its settlement are one statement.
     pub(crate) async fn think(&self, ctx: &Ctx, turn: &mut Turn<'_>) -> Result<Thought, HandlerError> {
-        turn.work.hints = steps::hints(&self.db, turn.job_id()).await.map_err(failure::of_store)?;
         let call = match turn.caps.left(&turn.work.spent) {
-            Ok(left) => self.plan(turn, &left)?,
+            Ok(left) => {
+                let hints = steps::hints(&self.db, turn.job_id()).await.map_err(failure::of_store)?;
+                self.plan(turn, &hints, &left)?
+            }
             Err(cap) => Err(cap),
         };
         let call = match call {
@@ -132,8 +134,10 @@ impl Step {
     }
 
     /// Builds the request and fits it into what is left: output is cut to the caps.
-    fn plan(&self, turn: &Turn<'_>, left: &Caps) -> Result<Result<Call, CapReached>, HandlerError> {
-        let mut request = agent::request(&turn.brief, &self.tools, &turn.history, &turn.hints(), turn.model);
+    fn plan(&self, turn: &Turn<'_>, hints: &[StoredHint], left: &Caps) -> Result<Result<Call, CapReached>, HandlerError> {
+        let hint = |hint: &StoredHint| Hint { before_step: hint.before_step.unsigned_abs(), text: hint.text.clone() };
+        let hints: Vec<Hint> = hints.iter().map(hint).collect();
+        let mut request = agent::request(&turn.brief, &self.tools, &turn.history, &hints, turn.model);
         let body = turn.provider.encode(&request).map_err(failure::of_llm)?;
         let estimate = agent::estimate(&request, &body, turn.model).map_err(|full| HandlerError::Invalid(full.to_string()))?;
         let reservation = match Reservation::plan(left, &estimate, &turn.model.price) {
