@@ -7,7 +7,7 @@ use domain::{Epoch, JobId, Mode};
 use time::OffsetDateTime;
 
 use crate::queue::held;
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, wake};
 
 const MECHANIC: i32 = Mode::Mechanic.max_attempts();
 const GENIUS: i32 = Mode::Genius.max_attempts();
@@ -47,7 +47,7 @@ pub async fn sweep(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<JobId>, S
     let rows = sqlx::query_file_scalar!("sql/sweep.sql", MECHANIC, GENIUS, BACKOFF_SECS, BACKOFF_MOST_SECS, now);
     let swept: Vec<JobId> = rows.fetch_all(&db.pool).await?.into_iter().map(JobId).collect();
     if !swept.is_empty() {
-        crate::wake::notify_all(db).await;
+        wake::notify_all(db).await;
     }
     Ok(swept)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
 use crate::error::parse;
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, wake};
 
 /// Waiting jobs that one statement wakes.
 const WAKE_AT_ONCE: i64 = 1_000;
@@ -143,7 +143,7 @@ pub async fn wake(db: &Db, scope: &Scope) -> Result<u64, StoreError> {
         let woken = sqlx::query_file_scalar!("sql/wake_budget.sql", scope.to_string(), WAKE_AT_ONCE).fetch_one(&db.pool).await?;
         all += woken.unsigned_abs();
         if woken < WAKE_AT_ONCE {
-            crate::wake::notify_all(db).await;
+            wake::notify_all(db).await;
             return Ok(all);
         }
     }

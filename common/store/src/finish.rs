@@ -51,23 +51,33 @@ pub async fn finish(db: &Db, job_id: JobId, epoch: Epoch, outcome: &Outcome, lin
     let (answer, answered) = oneshot::channel();
     let ending = Ending { job_id, epoch, outcome: outcome.name(), detail: json(outcome), links: json(links), answer };
     if db.finishes.put(ending) {
-        let attendant = Attendant(db.clone());
         // In a task of its own: whoever happened to come first may be dropped, and others wait for the same statement.
-        tokio::spawn(async move {
-            while let Some(endings) = attendant.0.finishes.take() {
-                write(&attendant.0, endings).await;
-            }
-        });
+        tokio::spawn(Attendant { db: db.clone(), done: false }.attend());
     }
     answered.await.unwrap_or_else(|_| Err(gone("the process ends")))
 }
 
 /// Who writes the waiting ends. However it goes away, the next caller finds the place free.
-struct Attendant(Db);
+struct Attendant {
+    db: Db,
+    /// It found nothing left and gave the place up then: by now somebody else may have it.
+    done: bool,
+}
+
+impl Attendant {
+    async fn attend(mut self) {
+        while let Some(endings) = self.db.finishes.take() {
+            write(&self.db, endings).await;
+        }
+        self.done = true;
+    }
+}
 
 impl Drop for Attendant {
     fn drop(&mut self) {
-        self.0.finishes.lock().attended = false;
+        if !self.done {
+            self.db.finishes.lock().attended = false;
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::enqueue::{Enqueued, enqueue};
 use crate::error::parse;
+use crate::listing::{self, State};
 use crate::{Db, StoreError};
 
 /// A job.
@@ -254,30 +255,21 @@ pub struct Listed {
 /// # Errors
 /// Those of the database.
 pub async fn list(db: &Db, before: Option<JobId>, limit: u32) -> Result<Vec<Listed>, StoreError> {
-    let rows = sqlx::query!(
-        r#"select jobs.job_id as "job_id!", created_at as "created_at!", repository as "repository!", jobs.mode, input ->> 'title' as "title!",
-                  coalesce(jobs.outcome, queue.state) as "state!",
-                  coalesce(jobs.steps, queue.step_no, 0) as "steps!",
-                  coalesce(jobs.cost_microusd, queue.cost_microusd, 0) as "cost_microusd!"
-           from jobs
-           left join queue using (job_id)
-           where $1::uuid is null or jobs.job_id < $1
-           order by jobs.job_id desc
-           limit $2"#,
-        before.map(|id| id.0),
-        i64::from(limit),
-    )
-    .fetch_all(&db.pool)
-    .await?;
-    let listed = rows.into_iter().map(|row| Listed {
-        job_id: JobId(row.job_id),
-        created_at: row.created_at,
-        repository: row.repository,
-        mode: row.mode,
-        title: row.title,
-        state: row.state,
-        steps: row.steps,
-        cost_microusd: MicroUsd(row.cost_microusd),
+    let page = listing::page(db, &listing::Filter::default(), before, limit).await?;
+    let listed = page.jobs.into_iter().map(|line| Listed {
+        job_id: line.job_id,
+        created_at: line.created_at,
+        repository: line.repository,
+        mode: line.mode.map(|mode| mode.to_string()),
+        title: line.title,
+        state: match (line.outcome, line.state) {
+            (Some(outcome), _) => outcome.to_string(),
+            (None, State::Queued(state)) => state.to_string(),
+            // Who leaves the queue has an outcome.
+            (None, State::Finished) => "finished".to_owned(),
+        },
+        steps: line.steps,
+        cost_microusd: line.cost_microusd,
     });
     Ok(listed.collect())
 }

@@ -210,8 +210,10 @@ pub async fn run_now(db: &Db, name: &str) -> Result<JobId, StoreError> {
 pub async fn run_due(db: &Db, now: Option<OffsetDateTime>) -> Result<Vec<Ran>, StoreError> {
     let mut all = Vec::new();
     while let Some(ran) = run_one(db, now).await? {
+        if !ran.jobs.is_empty() {
+            wake::notify_all(db).await;
+        }
         all.push(ran);
-        wake::notify_all(db).await;
     }
     Ok(all)
 }
