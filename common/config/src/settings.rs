@@ -141,7 +141,8 @@ impl Settings {
         Ok(Self {
             database_url: secret("DATABASE_URL"),
             database_connections: positive(text, "DATABASE_CONNECTIONS", "a whole number greater than 0")?.unwrap_or(8),
-            database_route: route(text)?,
+            database_route: choice(text, "DATABASE_POOLER", &[("none", Route::Session), ("transaction", Route::Transaction)])?
+                .unwrap_or_default(),
             database_listen_url: secret("DATABASE_LISTEN_URL"),
             webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
             anthropic_api_key: secret("ANTHROPIC_API_KEY"),
@@ -183,16 +184,6 @@ impl Settings {
             active_ms: self.time_limit_ms.unwrap_or(caps.active_ms),
             cost_microusd: self.cost_cap.unwrap_or(caps.cost_microusd),
         })
-    }
-}
-
-fn route(text: impl Fn(&str) -> Option<String>) -> Result<Route, SettingsError> {
-    match text("DATABASE_POOLER").as_deref() {
-        None | Some("none") => Ok(Route::Session),
-        Some("transaction") => Ok(Route::Transaction),
-        Some(value) => {
-            Err(SettingsError { name: "DATABASE_POOLER", value: value.to_owned(), expected: "expected none or transaction".to_owned() })
-        }
     }
 }
 
