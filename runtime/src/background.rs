@@ -68,6 +68,19 @@ pub async fn sweep(db: &Db) {
     }
 }
 
+/// Starts in `tasks` everything that runs beside the server of the always-on service.
+///
+/// # Errors
+/// What a handler needs and does not find.
+pub async fn spawn_service(tasks: &mut JoinSet<()>, services: &Services, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let db = services.db().await?;
+    upkeep::spawn_retention(tasks, db.clone(), services.settings.retention, shutdown.clone());
+    spawn_sweeper(tasks, db.clone(), shutdown.clone());
+    spawn_schedules(tasks, db, shutdown.clone());
+    spawn_triage(tasks, services, shutdown.clone()).await?;
+    spawn_listener(tasks, services, shutdown.clone()).await
+}
+
 /// Starts the clock of the schedules in `tasks`: the always-on service runs it, and any number of processes may.
 pub fn spawn_schedules(tasks: &mut JoinSet<()>, db: Db, shutdown: CancellationToken) {
     tasks.spawn(async move {

@@ -1,8 +1,7 @@
 //! The dead-letter queue: jobs that were given up.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use store::dlq;
 
 use super::extract::{Body, JobPath, Query};
@@ -10,6 +9,7 @@ use super::guard::{Allowed, JobsRead, JobsWrite};
 use super::jobs::{cursor, in_range, read_cursor};
 use super::model::{BulkAction, DeadPage, DeadQuery, DeadSelection, Moved, Steered};
 use super::problem::Problem;
+use super::steer::steered;
 use super::{Api, Json};
 
 /// List dead jobs, the oldest first.
@@ -32,8 +32,7 @@ pub(crate) async fn list(_: Allowed<JobsRead>, State(api): State<Api>, Query(que
     responses((status = 202, description = "It is ready", body = Steered)),
 )]
 pub(crate) async fn redrive(_: Allowed<JobsWrite>, State(api): State<Api>, JobPath(job_id): JobPath) -> Result<Response, Problem> {
-    dlq::redrive(&api.db, job_id).await?;
-    Ok((StatusCode::ACCEPTED, Json(Steered { job_id: job_id.0, action: BulkAction::Redrive })).into_response())
+    steered(&api, BulkAction::Redrive, job_id).await
 }
 
 /// Put a dead job away for good: it stays dead.
@@ -43,8 +42,7 @@ pub(crate) async fn redrive(_: Allowed<JobsWrite>, State(api): State<Api>, JobPa
     responses((status = 202, description = "It has left the queue", body = Steered)),
 )]
 pub(crate) async fn discard(_: Allowed<JobsWrite>, State(api): State<Api>, JobPath(job_id): JobPath) -> Result<Response, Problem> {
-    dlq::discard(&api.db, job_id).await?;
-    Ok((StatusCode::ACCEPTED, Json(Steered { job_id: job_id.0, action: BulkAction::Discard })).into_response())
+    steered(&api, BulkAction::Discard, job_id).await
 }
 
 /// Try every dead job that matches again.

@@ -199,7 +199,7 @@ impl From<InvokeError> for Problem {
 }
 
 /// Fields of a new job that `enqueue` names at the beginning of what it says.
-const FIELDS: [&str; 6] = ["input.title", "input.body", "input.number", "remote", "model", "repository"];
+const FIELDS: [&str; 5] = ["input.title", "input.body", "remote", "model", "repository"];
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {

@@ -50,8 +50,7 @@ pub(crate) async fn limit(
     responses((status = 200, description = "All of them, by scope", body = Gates)),
 )]
 pub(crate) async fn gates(_: Allowed<JobsRead>, State(api): State<Api>) -> Result<Json<Gates>, Problem> {
-    let gates = gate_table::list(&api.db).await?;
-    Ok(Json(Gates { gates: gates.into_iter().map(Into::into).collect() }))
+    all_gates(&api).await
 }
 
 /// Pause everything, a mode or a repository: jobs under way go on, and no other is started.
@@ -62,8 +61,12 @@ pub(crate) async fn gates(_: Allowed<JobsRead>, State(api): State<Api>) -> Resul
 pub(crate) async fn pause(_: Allowed<Admin>, State(api): State<Api>, Body(pause): Body<Pause>) -> Result<Response, Problem> {
     let scope = scope(&pause.scope).map_err(|wrong| Problem::field("/scope", wrong))?;
     gate_table::pause(&api.db, &scope, pause.why.as_deref()).await?;
+    Ok((StatusCode::CREATED, all_gates(&api).await?).into_response())
+}
+
+async fn all_gates(api: &Api) -> Result<Json<Gates>, Problem> {
     let gates = gate_table::list(&api.db).await?;
-    Ok((StatusCode::CREATED, Json(Gates { gates: gates.into_iter().map(Into::into).collect() })).into_response())
+    Ok(Json(Gates { gates: gates.into_iter().map(Into::into).collect() }))
 }
 
 /// Resume what was paused. A budget that is used up keeps its own gate closed.

@@ -10,7 +10,7 @@ use store::schedules::{self as table, NewSchedule};
 
 use super::extract::Body;
 use super::guard::{Admin, Allowed, JobsRead};
-use super::model::{AddSchedule, Schedule, ScheduleRun, Schedules};
+use super::model::{AddSchedule, Schedule, ScheduleName, ScheduleRun, Schedules};
 use super::problem::{Kind, Problem};
 use super::{Api, BASE, Json};
 
@@ -60,7 +60,7 @@ pub(crate) async fn add(_: Allowed<Admin>, State(api): State<Api>, Body(asked): 
 /// Show a schedule.
 #[utoipa::path(
     get, path = "/schedules/{name}", operation_id = "show_schedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")),
+    params(ScheduleName),
     security(("token" = ["jobs:read"])), responses((status = 200, description = "The schedule", body = Schedule)),
 )]
 pub(crate) async fn show(_: Allowed<JobsRead>, State(api): State<Api>, Name(name): Name) -> Result<Json<Schedule>, Problem> {
@@ -70,7 +70,7 @@ pub(crate) async fn show(_: Allowed<JobsRead>, State(api): State<Api>, Name(name
 /// Remove a schedule; its jobs stay.
 #[utoipa::path(
     delete, path = "/schedules/{name}", operation_id = "remove_schedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")),
+    params(ScheduleName),
     security(("token" = ["admin"])), responses((status = 204, description = "It is gone")),
 )]
 pub(crate) async fn remove(_: Allowed<Admin>, State(api): State<Api>, Name(name): Name) -> Result<StatusCode, Problem> {
@@ -81,7 +81,7 @@ pub(crate) async fn remove(_: Allowed<Admin>, State(api): State<Api>, Name(name)
 /// Let a schedule run from its next time on. What it missed while it stood still is not made up for.
 #[utoipa::path(
     post, path = "/schedules/{name}/enable", operation_id = "enable_schedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")),
+    params(ScheduleName),
     security(("token" = ["admin"])), responses((status = 200, description = "The schedule", body = Schedule)),
 )]
 pub(crate) async fn enable(_: Allowed<Admin>, State(api): State<Api>, Name(name): Name) -> Result<Json<Schedule>, Problem> {
@@ -91,7 +91,7 @@ pub(crate) async fn enable(_: Allowed<Admin>, State(api): State<Api>, Name(name)
 /// Stop a schedule until it is enabled again.
 #[utoipa::path(
     post, path = "/schedules/{name}/disable", operation_id = "disable_schedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")),
+    params(ScheduleName),
     security(("token" = ["admin"])), responses((status = 200, description = "The schedule", body = Schedule)),
 )]
 pub(crate) async fn disable(_: Allowed<Admin>, State(api): State<Api>, Name(name): Name) -> Result<Json<Schedule>, Problem> {
@@ -101,7 +101,7 @@ pub(crate) async fn disable(_: Allowed<Admin>, State(api): State<Api>, Name(name
 /// Start a schedule's job now, beside its times.
 #[utoipa::path(
     post, path = "/schedules/{name}/run", operation_id = "run_schedule", tag = "schedules",
-    params(("name" = String, Path, description = "Its name", pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")),
+    params(ScheduleName),
     security(("token" = ["admin"])), responses((status = 201, description = "The job", body = ScheduleRun)),
 )]
 pub(crate) async fn run(_: Allowed<Admin>, State(api): State<Api>, Name(name): Name) -> Result<Response, Problem> {

@@ -28,8 +28,7 @@ const MOST_IN_BULK: usize = 500;
     security(("token" = ["jobs:write"])), responses((status = 202, description = "It is asked to stop", body = Steered)),
 )]
 pub(crate) async fn stop(_: Allowed<JobsWrite>, State(api): State<Api>, JobPath(job_id): JobPath) -> Result<Response, Problem> {
-    queue::stop(&api.db, job_id).await?;
-    Ok((StatusCode::ACCEPTED, Json(Steered { job_id: job_id.0, action: BulkAction::Stop })).into_response())
+    steered(&api, BulkAction::Stop, job_id).await
 }
 
 /// Do a finished job again, as a new one.
@@ -61,8 +60,7 @@ pub(crate) async fn retry(
     responses((status = 202, description = "It is ready", body = Steered)),
 )]
 pub(crate) async fn requeue(_: Allowed<JobsWrite>, State(api): State<Api>, JobPath(job_id): JobPath) -> Result<Response, Problem> {
-    queue::requeue(&api.db, job_id).await?;
-    Ok((StatusCode::ACCEPTED, Json(Steered { job_id: job_id.0, action: BulkAction::Requeue })).into_response())
+    steered(&api, BulkAction::Requeue, job_id).await
 }
 
 /// Tell a job something that its next model call reads.
@@ -125,17 +123,27 @@ async fn named_by(api: &Api, filter: BulkFilter, most: usize) -> Result<(Vec<Job
     Ok((page.jobs.into_iter().map(|job| job.job_id).collect(), page.next.is_some()))
 }
 
-/// Does `action` to a job. What the job does not allow is a result; what is wrong around it ends the request.
-async fn one(api: &Api, action: BulkAction, job_id: JobId) -> Result<BulkResult, Problem> {
-    let done = match action {
+/// Does `action` to the one job that a request names.
+pub(crate) async fn steered(api: &Api, action: BulkAction, job_id: JobId) -> Result<Response, Problem> {
+    act(api, action, job_id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Steered { job_id: job_id.0, action })).into_response())
+}
+
+/// Does `action` to a job; the job that it made, if it made one.
+async fn act(api: &Api, action: BulkAction, job_id: JobId) -> Result<Option<JobId>, StoreError> {
+    match action {
         BulkAction::Stop => queue::stop(&api.db, job_id).await.map(|()| None),
         BulkAction::Retry => jobs::retry(&api.db, job_id, None).await.map(Some),
         BulkAction::Requeue => queue::requeue(&api.db, job_id).await.map(|_| None),
         BulkAction::Redrive => dlq::redrive(&api.db, job_id).await.map(|()| None),
         BulkAction::Discard => dlq::discard(&api.db, job_id).await.map(|()| None),
-    };
+    }
+}
+
+/// Does `action` to a job of many. What the job does not allow is a result; what is wrong around it ends the request.
+async fn one(api: &Api, action: BulkAction, job_id: JobId) -> Result<BulkResult, Problem> {
     let result = |done, detail, new: Option<JobId>| BulkResult { job_id: job_id.0, done, detail, new_job_id: new.map(|id| id.0) };
-    match done {
+    match act(api, action, job_id).await {
         Ok(new) => Ok(result(true, None, new)),
         Err(error @ (StoreError::Refused(_) | StoreError::NoJob(_))) => Ok(result(false, Some(error.to_string()), None)),
         Err(error) => {

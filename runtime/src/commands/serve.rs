@@ -19,7 +19,7 @@ use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::sigv4::KeyPair;
 use crate::telemetry::Telemetry;
-use crate::{background, registry, shutdown, upkeep};
+use crate::{background, registry, shutdown};
 
 /// Serves until told to stop.
 pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
@@ -38,12 +38,8 @@ pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     let api = Api::new(&services, db.clone(), registry.clone(), options, shutdown.clone());
     let server = Server::bind(args.listen, registry.clone(), db.clone(), invoke).await?.with_api(&api);
     let mut tasks = JoinSet::new();
-    upkeep::spawn_retention(&mut tasks, db.clone(), services.settings.retention, shutdown.clone());
-    background::spawn_sweeper(&mut tasks, db.clone(), shutdown.clone());
-    background::spawn_schedules(&mut tasks, db.clone(), shutdown.clone());
+    background::spawn_service(&mut tasks, &services, &shutdown).await?;
     telemetry.spawn(&mut tasks, db, services.owner(), &shutdown);
-    background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
-    background::spawn_listener(&mut tasks, &services, shutdown.clone()).await?;
     let address = server.address()?;
     let door = if args.invoke_api { "open to signed callers" } else { "closed" };
     tracing::info!(%address, "listening on http://{address}; webhooks at /webhooks/github, REST API at /api/v1, the Invoke API is {door}");

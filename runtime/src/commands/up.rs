@@ -14,7 +14,7 @@ use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::state::{UpFile, UpState};
 use crate::worker::{PATIENCE, Worker};
-use crate::{background, registry, screen, shutdown, upkeep};
+use crate::{background, registry, screen, shutdown};
 
 /// Database, server and worker in this process, until told to stop. The data stays in the state directory.
 pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
@@ -29,15 +29,11 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     let db = services.db().await?;
     let invoke = InvokeApi::new(Arc::new(registry.clone()), Arc::new(SystemClock), Options::default(), shutdown.clone());
     let api = Api::new(&services, db.clone(), registry.clone(), api::Options::default(), shutdown.clone());
-    let server = Server::bind(args.listen, registry, db.clone(), Some(invoke)).await?.with_api(&api);
+    let server = Server::bind(args.listen, registry, db, Some(invoke)).await?.with_api(&api);
     let address = server.address()?;
     let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots, PATIENCE).await?;
     let mut tasks = JoinSet::new();
-    upkeep::spawn_retention(&mut tasks, db.clone(), services.settings.retention, shutdown.clone());
-    background::spawn_sweeper(&mut tasks, db.clone(), shutdown.clone());
-    background::spawn_schedules(&mut tasks, db, shutdown.clone());
-    background::spawn_triage(&mut tasks, &services, shutdown.clone()).await?;
-    background::spawn_listener(&mut tasks, &services, shutdown.clone()).await?;
+    background::spawn_service(&mut tasks, &services, &shutdown).await?;
     let working = {
         let shutdown = shutdown.clone();
         async move { worker.run(shutdown, false).await }

@@ -18,6 +18,6 @@ pub(crate) use job::{CreateJob, JobAccepted, JobCaps, JobPage, JobsQuery};
 pub(crate) use money::{Budgets, Costs, CostsQuery, MOST_LIMIT_MICROUSD, SetBudget, Verification, Verify};
 pub(crate) use queue::{Gates, LaneLimit, Lanes, Limited, Opened, Pause, ScopeQuery, scope};
 pub(crate) use record::{EventPage, LedgerEntries, StepPage, StreamedEvent};
-pub(crate) use schedule::{AddSchedule, Schedule, ScheduleRun, Schedules};
+pub(crate) use schedule::{AddSchedule, Schedule, ScheduleName, ScheduleRun, Schedules};
 pub(crate) use steering::{Bulk, BulkAction, BulkFilter, BulkResult, BulkResults, Hint, Hinted, Retried, Retry, Steered};
 pub(crate) use worker::Workers;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::schedules as table;
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::job::CreateJob;
@@ -32,6 +32,16 @@ pub(crate) struct AddSchedule {
 
 fn utc() -> String {
     "UTC".to_owned()
+}
+
+/// Which schedule: the part of the path.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "a description: the endpoints read the name themselves")]
+pub(crate) struct ScheduleName {
+    /// Its name
+    #[param(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
+    name: String,
 }
 
 /// What becomes of runs that were missed: left out, one job for all of them, or each made up for (at most 50).
