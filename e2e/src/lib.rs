@@ -2,7 +2,6 @@
 //! outside. A test's tool: it panics where a program would return errors.
 
 pub mod git;
-pub mod http;
 pub mod product;
 pub mod tools;
 pub mod wait;

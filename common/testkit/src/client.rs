@@ -22,6 +22,16 @@ pub struct HttpAnswer {
 }
 
 impl HttpAnswer {
+    /// Reads a whole answer.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn parse(answer: &[u8]) -> Self {
+        let end = find(answer, b"\r\n\r\n").expect("an answer has a head");
+        let (status, headers) = parse(&answer[..end]);
+        Self { status, headers, body: answer[end + 4..].to_vec() }
+    }
+
     /// A header; empty where there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
@@ -52,9 +62,24 @@ pub async fn request(address: &str, method: &str, path: &str, headers: &str, bod
     if answer.is_empty() {
         read.expect("the server answers");
     }
-    let end = find(&answer, b"\r\n\r\n").expect("an answer has a head");
-    let (status, headers) = parse(&answer[..end]);
-    HttpAnswer { status, headers, body: answer[end + 4..].to_vec() }
+    HttpAnswer::parse(&answer)
+}
+
+/// Gets `path` at `address`.
+///
+/// # Panics
+/// When nobody answers in HTTP within a minute.
+pub async fn get(address: &str, path: &str) -> HttpAnswer {
+    request(address, "GET", path, "", b"").await
+}
+
+/// Posts `body` to `path` at `address`; `headers` are names and values.
+///
+/// # Panics
+/// When nobody answers in HTTP within a minute.
+pub async fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> HttpAnswer {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    request(address, "POST", path, &headers, body).await
 }
 
 fn head(address: &str, method: &str, path: &str, headers: &str, length: usize) -> String {

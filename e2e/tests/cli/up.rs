@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use e2e::http::{self, Answer};
 use e2e::{Codeteam, Repository, Up, wait};
 use hmac::{Hmac, KeyInit, Mac};
 use process::{Exit, Signal};
 use serde_json::json;
 use sha2::Sha256;
+use testkit::client::{self as http, HttpAnswer as Answer};
 
 const WEBHOOK_SECRET: &str = "it is a secret to everybody";
 

@@ -1,10 +1,11 @@
 //! Every sample event does what its table says.
 
-use e2e::{Codeteam, Up, http};
+use e2e::{Codeteam, Up};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
 use testkit::TestDb;
+use testkit::client as http;
 
 /// The rows of the table in events/README.md: file, handler, what happens.
 fn table() -> Vec<(String, String, String)> {

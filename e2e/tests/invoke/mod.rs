@@ -5,7 +5,7 @@ mod both_ways;
 mod events;
 mod signed;
 
-use e2e::http::{self, Answer};
+use testkit::client::{self as http, HttpAnswer as Answer};
 
 /// Where the Lambda Invoke API answers for `function`.
 fn path_of(function: &str) -> String {

@@ -3,12 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use e2e::http::{self, Answer};
 use e2e::{Codeteam, Up, root, skipped, tools};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use testkit::TestDb;
+use testkit::client::{self as http, HttpAnswer as Answer};
 use tokio::task::JoinSet;
 
 use super::{invoke, path_of};

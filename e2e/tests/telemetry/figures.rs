@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use e2e::http;
 use e2e::wait::until;
 use process::Signal;
 use serde_json::{Value, json};
+use testkit::client as http;
 
 use crate::crash::scene::{STEPS, Scene, Wait};
 

@@ -11,6 +11,7 @@ use dispatch::{Ctx, Handler, HandlerError, Registry};
 use domain::Clock;
 use serde::Deserialize;
 use serde_json::Value;
+use testkit::client::HttpAnswer;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -196,18 +197,8 @@ pub async fn invoke(address: SocketAddr, function: &str, headers: &str, body: &[
 pub async fn answer(mut stream: TcpStream) -> Answer {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
-    let head_end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let head = String::from_utf8(answer[..head_end].to_vec()).unwrap();
-    let (status, headers) = head.split_once("\r\n").unwrap();
-    Answer {
-        status: status.split(' ').nth(1).unwrap().parse().unwrap(),
-        headers: headers
-            .lines()
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-        body: answer[head_end + 4..].to_vec(),
-    }
+    let HttpAnswer { status, headers, body } = HttpAnswer::parse(&answer);
+    Answer { status, headers, body }
 }
 
 /// Sends the request and gives the connection, unread.
