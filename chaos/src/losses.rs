@@ -110,8 +110,8 @@ fn half_step(held: &Held, book: &Book) -> &'static str {
         "model_replied" => "tools",
         "effect branch intended" => "push",
         "effect branch confirmed" => "intend_pull_request",
-        "effect pull_request intended" => "open_pull_request",
-        "effect comment intended" => "comment",
+        "effect pull_request intended" => "put_pull_request",
+        "effect comment intended" => "put_comment",
         "effect pull_request confirmed" | "effect comment confirmed" => "finish",
         _ => "other",
     }

@@ -197,6 +197,10 @@ impl<P: Perform> Worker<P> {
             self.gather(shutdown, jobs).await;
             return true;
         }
+        if look.claimed > 0 {
+            // A claim may leave shares unused while there is work.
+            return false;
+        }
         let pause = POLL.max(QUESTION * look.questions).mul_f64(rand::rng().random_range(0.75..1.25));
         let running = !jobs.is_empty();
         let ended = tokio::select! {

@@ -33,7 +33,9 @@ const WIDE: u16 = 64;
 const STEPS: i32 = 50;
 const STEP_SESSIONS: u32 = 24;
 /// How long an idle worker is watched.
-const WATCH: Duration = Duration::from_secs(20);
+const WATCH: Duration = Duration::from_secs(40);
+/// An idle session tells its statistics ten seconds late: until then they tell of how the worker started.
+const SETTLED: Duration = Duration::from_secs(12);
 
 /// Settings of graphile-worker that its documents recommend for throughput; the fastest counts.
 const GRAPHILE: &[&str] = &[
@@ -220,7 +222,7 @@ async fn idle(observer: &Observer) -> Result<()> {
     let command = command.env("DATABASE_URL", test.url.expose()).env("CODETEAM_STATE_DIR", folder.path());
     let mut work: Service = start(&command, &log)?;
     said(&mut work, &log, "listening for notifications").await?;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(SETTLED).await;
     let before = observer.usage(&name).await?;
     tokio::time::sleep(WATCH).await;
     let asked = (observer.usage(&name).await? - before).transactions / WATCH.as_secs_f64();

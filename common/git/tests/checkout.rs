@@ -168,7 +168,7 @@ async fn sha256_and_shallow_repositories_work_like_others() {
         let checkpoint = checkout.checkpoint().await.unwrap();
         let author = git::Identity { name: "Team".into(), email: "team@example.com".into() };
         let commit = checkout.commit(&checkpoint.tree, "change", &author, None, time::OffsetDateTime::UNIX_EPOCH).await.unwrap();
-        world.git.push(&checkout, &commit, &world.remote(name), "codeteam/x").await.unwrap();
+        world.git.push(&checkout, &commit, &world.remote(name), "codeteam/x", &[]).await.unwrap();
         assert_eq!(plain_git(&world.path(name), "show codeteam/x:new").await, "new", "{name}");
         plain_git(checkout.workspace(), "status").await;
     }

@@ -25,7 +25,7 @@ async fn a_push_makes_a_branch_that_others_can_clone_and_may_be_repeated() {
     let (commit, remote) = (change(&checkout, "new\n").await, world.remote("forge.git"));
     assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), None);
     for _ in 0..2 {
-        world.git.push(&checkout, &commit, &remote, "codeteam/x").await.unwrap();
+        world.git.push(&checkout, &commit, &remote, "codeteam/x", &[]).await.unwrap();
         assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), Some(commit.clone()));
     }
     assert_eq!(world.git.remote_branch(&remote, "x").await.unwrap(), None, "the end of a name is not the name");
@@ -40,11 +40,11 @@ async fn a_branch_that_somebody_moved_is_never_overwritten() {
     let checkout = world.checkout("job").await;
     let remote = world.remote("forge.git");
     let mine = change(&checkout, "mine\n").await;
-    world.git.push(&checkout, &mine, &remote, "codeteam/x").await.unwrap();
+    world.git.push(&checkout, &mine, &remote, "codeteam/x", &[]).await.unwrap();
     let theirs = plain_git(&world.path("forge.git"), &format!("commit-tree {mine}^{{tree}} -p {mine} -m theirs")).await;
     plain_git(&world.path("forge.git"), &format!("update-ref refs/heads/codeteam/x {theirs}")).await;
     for commit in [&mine, &change(&checkout, "again\n").await] {
-        match world.git.push(&checkout, commit, &remote, "codeteam/x").await {
+        match world.git.push(&checkout, commit, &remote, "codeteam/x", &[]).await {
             Err(GitError::Conflict { branch, at, .. }) => assert_eq!((branch.as_str(), at.as_str()), ("codeteam/x", theirs.as_str())),
             other => panic!("{other:?}"),
         }
@@ -52,8 +52,26 @@ async fn a_branch_that_somebody_moved_is_never_overwritten() {
     // Not even a fast-forward: the branch is not ours to go on with.
     let base = checkout.base().to_string();
     plain_git(&world.path("forge.git"), &format!("update-ref refs/heads/codeteam/y {base}")).await;
-    let error = world.git.push(&checkout, &mine, &remote, "codeteam/y").await.unwrap_err();
+    let error = world.git.push(&checkout, &mine, &remote, "codeteam/y", &[]).await.unwrap_err();
     assert_eq!(error.to_string(), format!("branch \"codeteam/y\" in {remote} is already at {base}"));
+}
+
+#[tokio::test]
+async fn what_a_job_pushed_before_makes_room_for_what_it_pushes_now() {
+    let world = World::new().await;
+    forge(&world).await;
+    let checkout = world.checkout("job").await;
+    let remote = world.remote("forge.git");
+    let (first, second, third) = (change(&checkout, "1\n").await, change(&checkout, "2\n").await, change(&checkout, "3\n").await);
+    world.git.push(&checkout, &first, &remote, "codeteam/x", &[]).await.unwrap();
+    let ours = [first.clone(), second.clone()];
+    for _ in 0..2 {
+        world.git.push(&checkout, &second, &remote, "codeteam/x", &ours).await.unwrap();
+        assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), Some(second.clone()));
+    }
+    // A worker of the time before, which knows of the first only.
+    let error = world.git.push(&checkout, &third, &remote, "codeteam/x", &[first]).await.unwrap_err();
+    assert!(matches!(&error, GitError::Conflict { at, .. } if *at == second), "{error}");
 }
 
 #[tokio::test]
@@ -63,11 +81,11 @@ async fn what_the_remotes_own_rules_forbid_is_told_in_its_words() {
     plain_git(&world.path("forge.git"), "branch codeteam main").await;
     let checkout = world.checkout("job").await;
     let commit = change(&checkout, "new\n").await;
-    let error = world.git.push(&checkout, &commit, &world.remote("forge.git"), "codeteam/x").await.unwrap_err();
+    let error = world.git.push(&checkout, &commit, &world.remote("forge.git"), "codeteam/x", &[]).await.unwrap_err();
     assert!(matches!(&error, GitError::Rejected { said, .. } if said.contains("refs/heads/codeteam")), "{error}");
-    let error = world.git.push(&checkout, &commit, &world.remote("nowhere.git"), "codeteam/x").await.unwrap_err();
+    let error = world.git.push(&checkout, &commit, &world.remote("nowhere.git"), "codeteam/x", &[]).await.unwrap_err();
     assert!(matches!(error, GitError::NotFound { .. }), "{error}");
-    let error = world.git.push(&checkout, &commit, &world.remote("forge.git"), "--mirror").await.unwrap_err();
+    let error = world.git.push(&checkout, &commit, &world.remote("forge.git"), "--mirror", &[]).await.unwrap_err();
     assert!(matches!(error, GitError::Invalid { what: "branch", .. }), "{error}");
 }
 
@@ -82,7 +100,7 @@ async fn a_persons_own_repository_gets_a_branch_and_nothing_else_and_its_hooks_d
     let before = (plain_git(&shop, "status --porcelain").await, plain_git(&shop, "rev-parse HEAD").await);
     let checkout = world.checkout("job").await;
     let commit = change(&checkout, "new\n").await;
-    world.git.push(&checkout, &commit, &world.remote("shop"), "codeteam/x").await.unwrap();
+    world.git.push(&checkout, &commit, &world.remote("shop"), "codeteam/x", &[]).await.unwrap();
     assert!(!world.path("ran").exists());
     assert_eq!((plain_git(&shop, "status --porcelain").await, plain_git(&shop, "rev-parse HEAD").await), before);
     assert_eq!(plain_git(&shop, "rev-parse codeteam/x").await, commit.as_str());

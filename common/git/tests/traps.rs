@@ -87,7 +87,7 @@ async fn nothing_that_is_planted_in_a_workspace_runs() {
         checkout.read_base_file("README.md", 100).await.unwrap();
         let author = Identity { name: "Team".into(), email: "team@example.com".into() };
         let commit = checkout.commit(&checkpoint.tree, "change", &author, None, OffsetDateTime::UNIX_EPOCH).await.unwrap();
-        world.git.push(&checkout, &commit, &world.remote("shop"), "codeteam/x").await.unwrap();
+        world.git.push(&checkout, &commit, &world.remote("shop"), "codeteam/x", &[]).await.unwrap();
     }
     let checkpoint = checkout.checkpoint().await.unwrap();
     assert!(!canary.exists(), "ran: {}", fs::read_to_string(&canary).unwrap());

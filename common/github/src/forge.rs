@@ -88,9 +88,9 @@ pub enum ForgeError {
 
 /// A place with repositories, permissions, pull requests and comments.
 ///
-/// A caller may die after any call and its successor call again, so it looks before it creates:
-/// [`Forge::open_pull_request`] does so itself, comments are found by a marker that the caller put into
-/// them.
+/// A caller may die after any call and its successor call again, so what is written is found again: a pull request by
+/// its head, a comment by a marker that the caller put into it. Who looks first and then writes leaves room for a second
+/// one, since a process may be frozen in between and another do its work meanwhile: so each `put` does both.
 #[async_trait]
 pub trait Forge: Send + Sync + 'static {
     /// What `login` may do in `repository`. Asked each time, since it may have been taken away.
@@ -102,16 +102,15 @@ pub trait Forge: Send + Sync + 'static {
     /// The pull request whose head is the branch `head`, if there is one.
     async fn find_pull_request(&self, repository: &str, head: &str) -> Result<Option<PullRequest>, ForgeError>;
 
-    /// Opens a pull request, or returns the one that its head already has, unchanged.
-    async fn open_pull_request(&self, repository: &str, new: &NewPullRequest) -> Result<PullRequest, ForgeError>;
+    /// Opens a pull request. Where its head has one already, that gets the title and body of `new`.
+    async fn put_pull_request(&self, repository: &str, new: &NewPullRequest) -> Result<PullRequest, ForgeError>;
 
     /// The first comment on issue or pull request `number` whose body contains `marker`.
     async fn find_comment(&self, repository: &str, number: u64, marker: &str) -> Result<Option<Comment>, ForgeError>;
 
-    /// Writes a comment on issue or pull request `number`, or returns the one that contains `marker` already,
-    /// unchanged. `body` contains it too. Who looks first and then writes leaves room for a second one: a
-    /// process may be frozen in between, and another do its work meanwhile.
-    async fn comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError>;
+    /// Writes a comment on issue or pull request `number`. Where one contains `marker` already, that gets `body`, which
+    /// contains it too.
+    async fn put_comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError>;
 }
 
 #[cfg(test)]

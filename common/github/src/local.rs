@@ -115,7 +115,7 @@ impl Forge for LocalForge {
         blocking(move || Ok(directory.records("pulls")?.into_values().find(|pull: &PullRequest| pull.request.head == head))).await
     }
 
-    async fn open_pull_request(&self, repository: &str, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
+    async fn put_pull_request(&self, repository: &str, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         self.repository(repository).await?;
         if new.head == new.base {
             return Err(ForgeError::Invalid(format!("a pull request from {:?} into itself changes nothing", new.head)));
@@ -126,13 +126,18 @@ impl Forge for LocalForge {
             let locked = directory.lock()?;
             locked.create("repository.json", &Repository::default())?;
             let pulls: BTreeMap<u64, PullRequest> = directory.records("pulls")?;
-            if let Some(pull) = pulls.values().find(|pull| pull.request.head == request.head) {
-                return Ok(pull.clone());
-            }
-            let number = next(&pulls);
+            let there = pulls.values().find(|pull| pull.request.head == request.head);
+            let number = there.map_or_else(|| next(&pulls), |pull| pull.number);
+            // Whether it is a draft, and where it is to be merged, may have been decided by a person since.
+            let request = match there {
+                Some(pull) => NewPullRequest { title: request.title, body: request.body, ..pull.request.clone() },
+                None => request,
+            };
             let file = format!("pulls/{number}.json");
             let pull = PullRequest { number, url: directory.url(&file), request };
-            locked.replace(&file, &pull)?;
+            if there != Some(&pull) {
+                locked.replace(&file, &pull)?;
+            }
             Ok(pull)
         })
         .await
@@ -149,7 +154,7 @@ impl Forge for LocalForge {
         .await
     }
 
-    async fn comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError> {
+    async fn put_comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError> {
         self.repository(repository).await?;
         let directory = self.directory(repository)?;
         let (marker, body) = (marker.to_owned(), body.to_owned());
@@ -158,13 +163,13 @@ impl Forge for LocalForge {
             locked.create("repository.json", &Repository::default())?;
             let folder = comments_of(number);
             let comments: BTreeMap<u64, Comment> = directory.records(&folder)?;
-            if let Some(comment) = comments.values().find(|comment| comment.body.contains(&marker)) {
-                return Ok(comment.clone());
-            }
-            let id = next(&comments);
+            let there = comments.values().find(|comment| comment.body.contains(&marker));
+            let id = there.map_or_else(|| next(&comments), |comment| comment.id);
             let file = format!("{folder}/{id}.json");
             let comment = Comment { id, url: directory.url(&file), body };
-            locked.replace(&file, &comment)?;
+            if there != Some(&comment) {
+                locked.replace(&file, &comment)?;
+            }
             Ok(comment)
         })
         .await

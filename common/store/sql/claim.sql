@@ -54,8 +54,8 @@ with due as materialized (
     limit $3
     for update skip locked
 ), shares as (
-    -- Dealt out like cards: first the first job of each lane, then the second of each. Many lanes are not read as
-    -- deep as few, so that no more than five times the slots are read in all.
+    -- Dealt out like cards: first the first job of each lane, then the second of each. A lane is read twice
+    -- as deep as its equal share, so that few rows are read in vain; what shorter lanes leave over is for the next claim.
     select lane, priority, floor_at, count(*) as jobs
     from (
         select lane, priority, floor_at
@@ -70,7 +70,7 @@ with due as materialized (
                 where mode = $2 and lane = open.lane and priority = due.priority and state = 'ready' and outcome_pending is null
                   and run_at <= coalesce($5, now()) and run_at >= due.floor_at
                 order by run_at, job_id
-                limit least(open.room, $3, 1 + 4 * $3 / (select count(*) from open))
+                limit least(open.room, $3, 1 + 2 * $3 / (select count(*) from open))
             ) as job
         ) as dealt
         where card <= room

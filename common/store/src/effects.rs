@@ -72,6 +72,22 @@ async fn write(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, state: &s
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 
+/// The commits that a job ever meant to push, the earliest first: a branch that is at one of them is its own. One that was
+/// redriven pushes again.
+///
+/// # Errors
+/// Those of the database.
+pub async fn intended_commits(db: &Db, job_id: JobId) -> Result<Vec<String>, StoreError> {
+    let commits = sqlx::query_scalar!(
+        r#"select data #>> '{detail,commit}' as "commit!"
+           from events
+           where job_id = $1 and kind = 'effect' and data ->> 'effect' = 'branch' and data ->> 'state' = 'intended'
+           order by seq"#,
+        job_id.0
+    );
+    Ok(commits.fetch_all(&db.pool).await?)
+}
+
 /// The effects of a job, by name.
 ///
 /// # Errors

@@ -94,7 +94,9 @@ impl Finalize {
         let detail = json!({ "branch": branch, "commit": commit.as_str() });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterBranchIntent);
-        self.git.push(&checkout, &commit, &remote, &branch).await.map_err(failure::of_git)?;
+        let ours = effects::intended_commits(&self.db, job.job_id).await.map_err(failure::of_store)?;
+        let ours = ours.iter().map(|commit| commit.parse()).collect::<Result<Vec<CommitId>, _>>().map_err(failure::of_git)?;
+        self.git.push(&checkout, &commit, &remote, &branch, &ours).await.map_err(failure::of_git)?;
         fail_point!(AfterPush);
         let there = self.git.remote_branch(&remote, &branch).await.map_err(failure::of_git)?;
         if there.as_ref() != Some(&commit) {
@@ -120,7 +122,7 @@ impl Finalize {
         let detail = json!({ "head": new.head });
         effects::intend(&self.db, job.job_id, epoch, EffectName::PullRequest, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterPullRequestIntent);
-        self.forge.open_pull_request(&job.repository, &new).await.map_err(failure::of_forge)?;
+        self.forge.put_pull_request(&job.repository, &new).await.map_err(failure::of_forge)?;
         fail_point!(AfterPullRequestOpened);
         let there = self.forge.find_pull_request(&job.repository, &new.head).await.map_err(failure::of_forge)?;
         let there = there.ok_or_else(|| missing(format!("the pull request of {}", new.head)))?;
@@ -137,7 +139,7 @@ impl Finalize {
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterCommentIntent);
         let body = report::comment(work, outcome);
-        self.forge.comment(&job.repository, number, &marker, &body).await.map_err(failure::of_forge)?;
+        self.forge.put_comment(&job.repository, number, &marker, &body).await.map_err(failure::of_forge)?;
         fail_point!(AfterCommentWritten);
         let there = self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?;
         let there = there.ok_or_else(|| missing(format!("the comment on #{number}")))?;

@@ -1,6 +1,7 @@
 //! Twice, and after a crash between any two effects: one branch, one pull request, one comment.
 
 use domain::{NewJob, Outcome};
+use store::dlq;
 use testkit::new_job;
 
 use crate::{World, asked, succeeded};
@@ -106,4 +107,63 @@ async fn how_a_job_ended_is_decided_before_anything_is_shown_and_holds() {
     let finalized = world.finalize(job_id, epoch, Outcome::Stopped).await.unwrap();
     assert_eq!((finalized.outcome, world.ended(job_id).await.outcome), (succeeded(), succeeded()));
     assert_eq!((world.branches().await.len(), world.pulls()[0]["title"].as_str()), (1, Some("Round once")));
+}
+
+fn dead() -> Outcome {
+    Outcome::Dead { cause: "the tests never ended".into() }
+}
+
+#[tokio::test]
+async fn a_redriven_job_tells_its_new_result_where_it_told_the_old_one() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.changed(asked()).await;
+    let links = world.finalize(job_id, epoch, dead()).await.unwrap().links;
+    let pulls = world.pulls();
+    assert_eq!(pulls[0]["title"], "Unfinished: Fix the rounding!");
+    for (step_no, content) in [(2, "def price():\n    return 3\n"), (3, "def price():\n    return 4\n")] {
+        dlq::redrive(&world.test.db, job_id).await.unwrap();
+        let epoch = world.claim(job_id).await;
+        world.step(job_id, epoch, step_no, content).await;
+        // The worker dies after the push, before it could say so.
+        break_write(&world, "effects", "new.name = 'branch' and new.state = 'confirmed'").await;
+        let outcome = if step_no == 2 { dead() } else { succeeded() };
+        world.finalize(job_id, epoch, outcome).await.unwrap_err();
+        world.test.execute("drop function go_away cascade").await;
+        let epoch = world.take_over(job_id).await;
+        let again = world.finalize(job_id, epoch, Outcome::Stopped).await.unwrap().links;
+        assert_eq!((&again.branch, &again.pull_request), (&links.branch, &links.pull_request));
+        assert_eq!(world.repository.git(&["show", &format!("{}:price.py", again.branch.unwrap())]).await, content.trim_end());
+    }
+    let retold = world.pulls();
+    assert_eq!((retold.len(), &retold[0]["number"], &retold[0]["title"]), (1, &pulls[0]["number"], &"Round once".into()));
+    assert_eq!(world.ended(job_id).await.outcome, succeeded());
+}
+
+#[tokio::test]
+async fn a_redriven_job_corrects_the_comment_that_gave_it_up() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.job(asked()).await;
+    world.finalize(job_id, epoch, dead()).await.unwrap();
+    assert!(world.comments()[0]["body"].as_str().unwrap().contains("not finished"), "{:?}", world.comments());
+    dlq::redrive(&world.test.db, job_id).await.unwrap();
+    let epoch = world.claim(job_id).await;
+    world.finalize(job_id, epoch, succeeded()).await.unwrap();
+    let comments = world.comments();
+    assert_eq!(comments.len(), 1);
+    assert!(!comments[0]["body"].as_str().unwrap().contains("not finished"), "{comments:?}");
+}
+
+#[tokio::test]
+async fn what_a_person_pushed_onto_the_branch_is_not_overwritten_by_a_redriven_job() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.changed(asked()).await;
+    let branch = world.finalize(job_id, epoch, dead()).await.unwrap().links.branch.unwrap();
+    world.repository.git(&["branch", "--force", &branch, "main"]).await;
+    let theirs = world.repository.git(&["rev-parse", "main"]).await;
+    dlq::redrive(&world.test.db, job_id).await.unwrap();
+    let epoch = world.claim(job_id).await;
+    world.step(job_id, epoch, 2, "def price():\n    return 3\n").await;
+    let error = world.finalize(job_id, epoch, succeeded()).await.unwrap_err().to_string();
+    assert!(error.contains("is already at"), "{error}");
+    assert_eq!(world.repository.git(&["rev-parse", &branch]).await, theirs);
 }

@@ -58,7 +58,7 @@ impl World {
     }
 
     /// A step that leaves `content` in `price.py`, as the step before this one stored it.
-    async fn step(&self, job_id: JobId, epoch: Epoch, content: &str) {
+    async fn step(&self, job_id: JobId, epoch: Epoch, step_no: i32, content: &str) {
         let cancel = CancellationToken::new();
         let remote: Remote = self.repository.remote().parse().unwrap();
         let mirror = self.finalize.git.mirror(&remote, &cancel).await.unwrap();
@@ -68,10 +68,10 @@ impl World {
         std::fs::write(checkout.workspace().join("price.py"), content).unwrap();
         let checkpoint = checkout.checkpoint().await.unwrap();
         steps::prepared(&self.test.db, job_id, epoch, base.as_str(), Duration::ZERO).await.unwrap();
-        let reserve = Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100 };
+        let reserve = Reserve { step_no, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100 };
         let reservation = steps::reserve(&self.test.db, job_id, epoch, reserve).await.unwrap();
         let answer = Answered {
-            step_no: 1,
+            step_no,
             model: "scripted",
             request: "{}",
             reply: "{}",
@@ -83,7 +83,7 @@ impl World {
         };
         steps::store_reply(&self.test.db, job_id, epoch, &answer).await.unwrap();
         let acted = Acted {
-            step_no: 1,
+            step_no,
             results: &json!({}),
             checkpoint: Some((checkpoint.tree.as_str(), &checkpoint.pack)),
             left_out: &[],
@@ -95,7 +95,7 @@ impl World {
     /// A job that changed `price.py`.
     async fn changed(&self, job: NewJob) -> (JobId, Epoch) {
         let (job_id, epoch) = self.job(job).await;
-        self.step(job_id, epoch, FIXED).await;
+        self.step(job_id, epoch, 1, FIXED).await;
         (job_id, epoch)
     }
 

@@ -73,7 +73,7 @@ async fn what_an_unfinished_job_did_is_kept_and_says_that_it_is_unfinished() {
 async fn a_job_that_changed_nothing_tells_the_issue_that_asked_and_pushes_nothing() {
     let world = World::new().await;
     let (job_id, epoch) = world.job(asked()).await;
-    world.step(job_id, epoch, "def price():\n    return 1\n").await;
+    world.step(job_id, epoch, 1, "def price():\n    return 1\n").await;
     let links = world.finalize(job_id, epoch, succeeded()).await.unwrap().links;
     let [comment] = &world.comments()[..] else { panic!("one comment") };
     assert_eq!(links.comment.as_deref(), comment["url"].as_str());

@@ -173,7 +173,7 @@ impl Forge for Slow {
         unreachable!("triage opens no pull request")
     }
 
-    async fn open_pull_request(&self, _: &str, _: &NewPullRequest) -> Result<PullRequest, ForgeError> {
+    async fn put_pull_request(&self, _: &str, _: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         unreachable!("triage opens no pull request")
     }
 
@@ -181,7 +181,7 @@ impl Forge for Slow {
         unreachable!("triage writes no comment")
     }
 
-    async fn comment(&self, _: &str, _: u64, _: &str, _: &str) -> Result<Comment, ForgeError> {
+    async fn put_comment(&self, _: &str, _: u64, _: &str, _: &str) -> Result<Comment, ForgeError> {
         unreachable!("triage writes no comment")
     }
 }
