@@ -28,7 +28,13 @@ invoke: ## Run one handler with a sample event: HANDLER=enqueue EVENT=events/enq
 test: tools ## Run every test, on a private PostgreSQL that it brings itself
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked --no-fail-fast
-	@$(MAKE) test-postgres
+	@# Chaos mostly waits for leases to run out, so both at a time.
+	@$(MAKE) --jobs=2 --output-sync=target test-postgres test-chaos
+
+.PHONY: test-chaos
+test-chaos: ## A little of everything that `make chaos` does, in about three minutes (part of test)
+	@$(CARGO) build --quiet --workspace --bins --locked
+	@target/debug/chaos short --seed 7
 
 .PHONY: chaos
 chaos: ## Kill, freeze and starve real processes for hours, and check that nothing is lost (ARGS="kill9 --rounds 100", "list")

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::telemetry::figures;
 use crate::upkeep;
 use config::{Configured, Services};
 use dispatch::{Ctx, call};
@@ -137,12 +138,12 @@ pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown
     Ok(())
 }
 
-/// Starts hearing notifications in `tasks`, and says in the gauge `listen_connected` whether they are heard.
+/// Starts hearing notifications in `tasks`, and says in the gauge `codeteam_listen_connected` whether they are heard.
 ///
 /// # Errors
 /// When no database is named.
 pub async fn spawn_listener(tasks: &mut JoinSet<()>, services: &Services, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let gauge = metrics::gauge!("listen_connected");
+    let gauge = metrics::gauge!(figures::LISTENING);
     gauge.set(0.0);
     if !services.can_listen() {
         tracing::warn!(

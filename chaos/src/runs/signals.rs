@@ -9,7 +9,6 @@ use super::{Amount, MIXTURE};
 use crate::report::RunReport;
 use crate::world::World;
 
-const CHANNELS: &[&str] = &["codeteam_ready", "codeteam_events"];
 const PAYLOADS: &[&str] = &["mechanic", "genius", "", "MECHANIC", "{\"job\":", "'; select 1", "\u{202e}\u{0000a0}garbage", "0"];
 
 pub(super) async fn play(world: &mut World, amount: Amount, report: &mut RunReport) -> Result<()> {
@@ -24,12 +23,11 @@ pub(super) async fn play(world: &mut World, amount: Amount, report: &mut RunRepo
         world.top_up(MIXTURE).await?;
         world.pause(200..1500).await;
         for _ in 0..world.rng.random_range(1..40) {
-            let channel = CHANNELS.choose(&mut world.rng).copied().unwrap_or_default();
             let payload = match world.rng.random_range(0..10) {
                 0 => "x".repeat(7999),
                 _ => PAYLOADS.choose(&mut world.rng).copied().unwrap_or_default().to_owned(),
             };
-            world.database.sql.execute(&format!("select pg_notify('{channel}', $text${payload}$text$)")).await?;
+            world.database.sql.execute(&format!("select pg_notify('codeteam_ready', $text${payload}$text$)")).await?;
         }
         report.hit("storm of signals");
         world

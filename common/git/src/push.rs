@@ -1,5 +1,9 @@
 //! Brings a commit to a remote, as a new branch and never over anybody's work.
 
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use process::Exit;
 use tokio_util::sync::CancellationToken;
 
@@ -7,6 +11,9 @@ use crate::error::last_words;
 use crate::git::failed;
 use crate::id::check_branch;
 use crate::{Checkout, CommitId, Git, GitError, Remote};
+
+/// A push holds the lock of a branch for milliseconds: one of this age was left by a git that was killed.
+const STALE_LOCK: Duration = Duration::from_secs(10);
 
 impl Git {
     /// Where a branch of `remote` is now; `None` when there is no such branch. One process.
@@ -28,6 +35,9 @@ impl Git {
     /// Pushes `commit` as the branch `branch`: a new one, or in the place of one of `ours`, the commits that this job pushed
     /// there before. Harmless when it is there already. One process; three when the branch is there.
     ///
+    /// In a repository on this machine git runs on both ends, and a worker that is killed may leave the branch locked for
+    /// ever. Nobody else pushes to a branch of ours, so its lock is taken away when it is [`STALE_LOCK`] old.
+    ///
     /// # Errors
     /// [`GitError::Conflict`] when the branch is at another commit, [`GitError::Rejected`] when the remote's
     /// own rules forbid it; [`GitError::Unreachable`] may be tried again.
@@ -41,12 +51,14 @@ impl Git {
     ) -> Result<(), GitError> {
         check_branch(branch)?;
         let mut replaced: Option<CommitId> = None;
+        let mut unlocked = false;
         loop {
             let Some(refused) = self.push_once(checkout, commit, remote, branch, replaced.as_ref()).await? else { return Ok(()) };
             match self.remote_branch(remote, branch).await? {
                 Some(at) if at == *commit => return Ok(()),
                 Some(at) if replaced.is_none() && ours.contains(&at) => replaced = Some(at),
                 Some(at) => return Err(GitError::Conflict { branch: branch.to_owned(), remote: remote.to_string(), at }),
+                None if !unlocked && remove_stale_lock(remote, branch) => unlocked = true,
                 None => return Err(GitError::Rejected { branch: branch.to_owned(), remote: remote.to_string(), said: refused }),
             }
         }
@@ -76,4 +88,30 @@ impl Git {
         }
         Ok(Some(last_words(&format!("{}\n{answer}", output.stderr_text()))))
     }
+}
+
+/// Takes away what keeps a branch of a repository on this machine from being written; whether there was something.
+fn remove_stale_lock(remote: &Remote, branch: &str) -> bool {
+    let Some(root) = remote.local_path() else { return false };
+    let lock = |git_dir: PathBuf| git_dir.join("refs/heads").join(format!("{branch}.lock"));
+    [lock(root.to_owned()), lock(root.join(".git"))].iter().any(|lock| match remove_if_stale(lock) {
+        Ok(removed) => removed,
+        Err(error) => {
+            if error.kind() != io::ErrorKind::NotFound {
+                tracing::warn!("cannot take away {}: {error}", lock.display());
+            }
+            false
+        }
+    })
+}
+
+fn remove_if_stale(lock: &Path) -> io::Result<bool> {
+    // A clock that was set back makes it look young: then it stays until later.
+    let age = lock.metadata()?.modified()?.elapsed().unwrap_or_default();
+    if age < STALE_LOCK {
+        return Ok(false);
+    }
+    std::fs::remove_file(lock)?;
+    tracing::warn!("took away {}, which a git that was killed left {} s ago", lock.display(), age.as_secs());
+    Ok(true)
 }

@@ -52,6 +52,11 @@ impl Remote {
         self.protocol == Protocol::File
     }
 
+    /// Where it is on this machine; `None` = elsewhere.
+    pub(crate) fn local_path(&self) -> Option<&Path> {
+        self.is_local().then(|| Path::new(&self.location))
+    }
+
     /// A folder name of its own: readable, and different for different remotes.
     pub(crate) fn folder(&self) -> String {
         let name: String = self

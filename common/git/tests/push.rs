@@ -34,6 +34,26 @@ async fn a_push_makes_a_branch_that_others_can_clone_and_may_be_repeated() {
 }
 
 #[tokio::test]
+async fn a_lock_that_a_killed_git_left_is_taken_away_when_it_is_old() {
+    let world = World::new().await;
+    forge(&world).await;
+    let checkout = world.checkout("job").await;
+    for (name, git_dir) in [("forge.git", "forge.git"), ("shop", "shop/.git")] {
+        let (commit, remote) = (change(&checkout, "new\n").await, world.remote(name));
+        let folder = world.path(git_dir).join("refs/heads/codeteam");
+        std::fs::create_dir_all(&folder).unwrap();
+        let lock = std::fs::File::create(folder.join("x.lock")).unwrap();
+        let error = world.git.push(&checkout, &commit, &remote, "codeteam/x", &[]).await.unwrap_err();
+        assert!(matches!(error, GitError::Rejected { .. }), "one that is young may be held: {error}");
+        lock.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(11)).unwrap();
+        std::fs::File::create(folder.join("y.lock")).unwrap();
+        world.git.push(&checkout, &commit, &remote, "codeteam/x", &[]).await.unwrap();
+        assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), Some(commit));
+        assert!(folder.join("y.lock").exists(), "no other lock is touched");
+    }
+}
+
+#[tokio::test]
 async fn a_branch_that_somebody_moved_is_never_overwritten() {
     let world = World::new().await;
     forge(&world).await;

@@ -18,8 +18,6 @@ use crate::{Db, StoreError, db};
 
 /// The channel of ready jobs; the payload says whose they are.
 const READY: &str = "codeteam_ready";
-/// The channel of new events, for those who show them.
-const EVENTS: &str = "codeteam_events";
 
 /// How long a notification may take: it is only a hint, and somebody waits for what it follows.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,19 +39,16 @@ pub enum Signal {
     Genius,
     /// A job waits for triage.
     Triage,
-    /// Events were written.
-    Events,
 }
 
 impl Signal {
-    const ALL: [Self; 4] = [Self::Mechanic, Self::Genius, Self::Triage, Self::Events];
+    const ALL: [Self; 3] = [Self::Mechanic, Self::Genius, Self::Triage];
 
-    fn channel_and_payload(self) -> (&'static str, &'static str) {
+    fn payload(self) -> &'static str {
         match self {
-            Self::Mechanic => (READY, "mechanic"),
-            Self::Genius => (READY, "genius"),
-            Self::Triage => (READY, "triage"),
-            Self::Events => (EVENTS, ""),
+            Self::Mechanic => "mechanic",
+            Self::Genius => "genius",
+            Self::Triage => "triage",
         }
     }
 }
@@ -76,7 +71,7 @@ impl From<Option<Mode>> for Signal {
 
 /// What this process has to say; one bell a signal.
 #[derive(Debug, Default)]
-pub(crate) struct Bells([Bell; 4]);
+pub(crate) struct Bells([Bell; 3]);
 
 #[derive(Debug, Default)]
 struct Bell {
@@ -99,9 +94,8 @@ pub async fn notify(db: &Db, signal: impl Into<Signal>) {
             return Ok(());
         }
         let covers = bell.asked.load(Ordering::SeqCst);
-        let (channel, payload) = signal.channel_and_payload();
         // Nothing is lost with a hint, so its commit need not wait for the disk.
-        sqlx::query!("select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)", channel, payload)
+        sqlx::query!("select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)", READY, signal.payload())
             .fetch_one(&db.pool)
             .await?;
         *served = covers;
@@ -116,9 +110,7 @@ pub async fn notify(db: &Db, signal: impl Into<Signal>) {
 
 /// Wakes the workers of every mode and triage: jobs became ready, and whose they are was not looked at.
 pub(crate) async fn notify_all(db: &Db) {
-    notify(db, Signal::Triage).await;
-    notify(db, Signal::Mechanic).await;
-    notify(db, Signal::Genius).await;
+    tokio::join!(notify(db, Signal::Triage), notify(db, Signal::Mechanic), notify(db, Signal::Genius));
 }
 
 /// Hears notifications on a session of its own. Clones share it. It hears nothing until [`Listener::run`]
@@ -126,15 +118,15 @@ pub(crate) async fn notify_all(db: &Db) {
 #[derive(Clone, Debug)]
 pub struct Listener {
     sessions: sqlx::PgPool,
-    heard: watch::Sender<[u64; 4]>,
+    heard: watch::Sender<[u64; 3]>,
     connected: watch::Sender<bool>,
 }
 
 /// Waits for some signals. What is rung after the subscription is heard, however late one asks.
 #[derive(Debug)]
 pub struct Ear {
-    heard: watch::Receiver<[u64; 4]>,
-    known: [u64; 4],
+    heard: watch::Receiver<[u64; 3]>,
+    known: [u64; 3],
     signals: Vec<Signal>,
 }
 
@@ -203,7 +195,7 @@ impl Listener {
         let connect = async {
             let mut session = PgListener::connect_with(&self.sessions).await?;
             session.eager_reconnect(false);
-            session.listen_all([READY, EVENTS]).await?;
+            session.listen(READY).await?;
             Ok::<_, StoreError>(session)
         };
         let mut session = timeout(CONNECT, connect).await.map_err(|_| late())??;
@@ -212,7 +204,7 @@ impl Listener {
         self.connected.send_replace(true);
         loop {
             match timeout(SILENCE, session.try_recv()).await {
-                Ok(Ok(Some(said))) => self.hear(said.channel(), said.payload()),
+                Ok(Ok(Some(said))) => self.hear(said.payload()),
                 Ok(Ok(None)) => return Err(StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()))),
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => {
@@ -223,8 +215,8 @@ impl Listener {
     }
 
     /// Garbage wakes nobody: anybody may notify a channel.
-    fn hear(&self, channel: &str, payload: &str) {
-        if let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.channel_and_payload() == (channel, payload)) {
+    fn hear(&self, payload: &str) {
+        if let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.payload() == payload) {
             self.heard.send_modify(|heard| heard[signal as usize] += 1);
         }
     }

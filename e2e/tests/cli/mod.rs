@@ -3,6 +3,7 @@
 mod data;
 mod endings;
 mod money;
+mod queue;
 mod refusals;
 mod schedules;
 mod steer;

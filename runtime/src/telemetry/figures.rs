@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{emf, traces};
 
+/// Whether notifications are heard: 1 or 0.
+pub(crate) const LISTENING: &str = "codeteam_listen_connected";
 const JOBS: &str = "codeteam_jobs_finished_total";
 const TOKENS: &str = "codeteam_job_tokens_total";
 const STEPS: &str = "codeteam_job_steps_total";
@@ -60,6 +62,7 @@ pub(super) fn describe() {
     describe_histogram!(CLAIM, Unit::Seconds, "How long the database took to answer a claim");
     describe_counter!(LOST, "Leases of this process that were lost, by reason");
     describe_gauge!(DEPTH, "Jobs that are ready, by mode; told by one process of all, NaN by one that no longer does");
+    describe_gauge!(LISTENING, "Whether this process hears notifications of new jobs; without, it finds them a second later");
     describe_histogram!("codeteam_model_call_duration_seconds", Unit::Seconds, "How long a model took, by provider");
     describe_counter!("handler_invocations_total", "Calls of handlers");
     describe_counter!("handler_errors_total", "Calls of handlers that failed, by type");
