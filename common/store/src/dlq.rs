@@ -142,19 +142,13 @@ async fn move_all(db: &Db, what: Move, filter: &Filter) -> Result<u64, StoreErro
 /// Moves the dead jobs that match, from the id `from` to `to`, up to a batch of them; returns which.
 async fn move_batch(db: &Db, what: Move, filter: &Filter, from: Uuid, to: Uuid) -> Result<Vec<Uuid>, StoreError> {
     let (repository, mode, cause) = (filter.repository.as_deref(), filter.mode(), filter.cause.as_deref().map(text));
-    let secs = filter.dead_for_secs();
-    match what {
-        Move::Redrive => {
-            let moved = sqlx::query_file_scalar!("sql/redrive.sql", from, to, repository, mode, cause, secs, BATCH);
-            let moved = moved.fetch_all(&db.pool).await?;
-            wake::notify_all(db).await;
-            Ok(moved)
-        }
-        Move::Discard => {
-            let moved = sqlx::query_file_scalar!("sql/discard.sql", from, to, repository, mode, cause, secs, BATCH);
-            Ok(moved.fetch_all(&db.pool).await?)
-        }
+    let (secs, redrive) = (filter.dead_for_secs(), matches!(what, Move::Redrive));
+    let moved = sqlx::query_file_scalar!("sql/move_dead.sql", from, to, repository, mode, cause, secs, BATCH, redrive);
+    let moved = moved.fetch_all(&db.pool).await?;
+    if redrive {
+        wake::notify_all(db).await;
     }
+    Ok(moved)
 }
 
 /// Where the next batch begins; `None` when this one was the last.

@@ -200,10 +200,17 @@ async fn what_matches_a_filter_is_moved_and_nothing_else() {
     }
     let page = dlq::list(&test.db, &filter(), Some(lost), 1).await.unwrap();
     assert_eq!(page.iter().map(|dead| (dead.job_id, dead.cause.as_str())).collect::<Vec<_>>(), [(genius, "lost")]);
+    let discard = async |filter: dlq::Filter| dlq::discard_all(&test.db, &filter).await.unwrap();
+    assert_eq!(discard(dlq::Filter { repository: Some("acme/nowhere".to_owned()), ..filter() }).await, 0);
+    assert_eq!(discard(dlq::Filter { dead_for: Some(seconds(259_200)), ..filter() }).await, 0);
     assert_eq!(dlq::redrive_all(&test.db, &dlq::Filter { cause: Some("disk".to_owned()), ..filter() }).await.unwrap(), 1);
     assert_eq!(queued(&test, disk, "state").await, "ready");
-    assert_eq!(dlq::discard_all(&test.db, &dlq::Filter { mode: Some(Mode::Mechanic), ..filter() }).await.unwrap(), 2);
-    assert_eq!(test.value("select string_agg(state, ' ' order by job_id) from queue").await, "ready dead");
+    assert_eq!(discard(dlq::Filter { mode: Some(Mode::Genius), ..filter() }).await, 1);
+    assert_eq!(discard(dlq::Filter { dead_for: Some(seconds(86_400)), ..filter() }).await, 1);
+    assert_eq!(
+        test.value("select string_agg(job_id || ' ' || state, ', ' order by job_id) from queue").await,
+        format!("{disk} ready, {lost} dead")
+    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
--- $1 first job, $2 last job, $3 repository, $4 mode, $5 part of the cause, $6 dead for so many seconds (null = any), $7 at most so many
+-- $1 first job, $2 last job, $3 repository, $4 mode, $5 part of the cause, $6 dead for so many seconds (null = any), $7 at most so many,
+-- $8 true = try them again, false = put them away
 with picked as (
     select queue.job_id
     from queue
@@ -26,7 +27,7 @@ with picked as (
         run_at = now(),
         event_seq = event_seq + 1
     from picked
-    where queue.job_id = picked.job_id
+    where $8 and queue.job_id = picked.job_id
     returning queue.job_id, queue.event_seq
 ), unfinished as (
     -- The ledger's head went back and forth: the queue row has kept it.
@@ -35,8 +36,17 @@ with picked as (
         cost_microusd = null, active_ms = null, ledger_seq = null, ledger_head = null
     from redriven
     where jobs.job_id = redriven.job_id
+), discarded as (
+    delete from queue
+    using picked
+    where not $8 and queue.job_id = picked.job_id
+    returning queue.job_id, queue.event_seq + 1 as event_seq
 ), noted as (
     insert into events (job_id, seq, kind, data)
-    select job_id, event_seq, 'redriven', '{}' from redriven
+    select job_id, event_seq, 'redriven', '{}'::jsonb from redriven
+    union all
+    select job_id, event_seq, 'discarded', '{}' from discarded
 )
-select job_id from redriven
+select job_id as "job_id!" from redriven
+union all
+select job_id from discarded
