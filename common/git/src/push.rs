@@ -36,7 +36,7 @@ impl Git {
     /// there before. Harmless when it is there already. One process; three when the branch is there.
     ///
     /// In a repository on this machine git runs on both ends, and a worker that is killed may leave the branch locked for
-    /// ever. Nobody else pushes to a branch of ours, so its lock is taken away when it is [`STALE_LOCK`] old.
+    /// ever. Nobody else pushes to a branch of ours, so its lock is taken away when it is ten seconds old.
     ///
     /// # Errors
     /// [`GitError::Conflict`] when the branch is at another commit, [`GitError::Rejected`] when the remote's
@@ -54,12 +54,15 @@ impl Git {
         let mut unlocked = false;
         loop {
             let Some(refused) = self.push_once(checkout, commit, remote, branch, replaced.as_ref()).await? else { return Ok(()) };
-            match self.remote_branch(remote, branch).await? {
+            let at = self.remote_branch(remote, branch).await?;
+            match at {
                 Some(at) if at == *commit => return Ok(()),
-                Some(at) if replaced.is_none() && ours.contains(&at) => replaced = Some(at),
-                Some(at) => return Err(GitError::Conflict { branch: branch.to_owned(), remote: remote.to_string(), at }),
-                None if !unlocked && remove_stale_lock(remote, branch) => unlocked = true,
-                None => return Err(GitError::Rejected { branch: branch.to_owned(), remote: remote.to_string(), said: refused }),
+                Some(at) if !ours.contains(&at) => {
+                    return Err(GitError::Conflict { branch: branch.to_owned(), remote: remote.to_string(), at });
+                }
+                at if at != replaced => replaced = at,
+                _ if !unlocked && remove_stale_lock(remote, branch) => unlocked = true,
+                _ => return Err(GitError::Rejected { branch: branch.to_owned(), remote: remote.to_string(), said: refused }),
             }
         }
     }

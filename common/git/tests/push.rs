@@ -1,5 +1,8 @@
 //! Pushing a branch.
 
+use std::fs::File;
+use std::time::Duration;
+
 use git::{Checkout, CommitId, GitError, Identity};
 use time::OffsetDateTime;
 
@@ -10,6 +13,11 @@ async fn change(checkout: &Checkout, content: &str) -> CommitId {
     let tree = checkout.snapshot().await.unwrap().tree;
     let author = Identity { name: "Team".into(), email: "team@example.com".into() };
     checkout.commit(&tree, "change", &author, None, OffsetDateTime::UNIX_EPOCH).await.unwrap()
+}
+
+/// As if it had been left eleven seconds ago.
+fn grow_old(lock: &File) {
+    lock.set_modified(lock.metadata().unwrap().modified().unwrap() - Duration::from_secs(11)).unwrap();
 }
 
 /// A bare copy of the shop, as a forge has it.
@@ -42,11 +50,11 @@ async fn a_lock_that_a_killed_git_left_is_taken_away_when_it_is_old() {
         let (commit, remote) = (change(&checkout, "new\n").await, world.remote(name));
         let folder = world.path(git_dir).join("refs/heads/codeteam");
         std::fs::create_dir_all(&folder).unwrap();
-        let lock = std::fs::File::create(folder.join("x.lock")).unwrap();
+        let lock = File::create(folder.join("x.lock")).unwrap();
         let error = world.git.push(&checkout, &commit, &remote, "codeteam/x", &[]).await.unwrap_err();
         assert!(matches!(error, GitError::Rejected { .. }), "one that is young may be held: {error}");
-        lock.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(11)).unwrap();
-        std::fs::File::create(folder.join("y.lock")).unwrap();
+        grow_old(&lock);
+        File::create(folder.join("y.lock")).unwrap();
         world.git.push(&checkout, &commit, &remote, "codeteam/x", &[]).await.unwrap();
         assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), Some(commit));
         assert!(folder.join("y.lock").exists(), "no other lock is touched");
@@ -89,9 +97,14 @@ async fn what_a_job_pushed_before_makes_room_for_what_it_pushes_now() {
         world.git.push(&checkout, &second, &remote, "codeteam/x", &ours).await.unwrap();
         assert_eq!(world.git.remote_branch(&remote, "codeteam/x").await.unwrap(), Some(second.clone()));
     }
+    // The one that pushes now is killed while the branch is locked.
+    let lock = File::create(world.path("forge.git/refs/heads/codeteam/x.lock")).unwrap();
+    grow_old(&lock);
+    let ours = [first.clone(), second.clone(), third.clone()];
+    world.git.push(&checkout, &third, &remote, "codeteam/x", &ours).await.unwrap();
     // A worker of the time before, which knows of the first only.
-    let error = world.git.push(&checkout, &third, &remote, "codeteam/x", &[first]).await.unwrap_err();
-    assert!(matches!(&error, GitError::Conflict { at, .. } if *at == second), "{error}");
+    let error = world.git.push(&checkout, &second, &remote, "codeteam/x", &[first]).await.unwrap_err();
+    assert!(matches!(&error, GitError::Conflict { at, .. } if *at == third), "{error}");
 }
 
 #[tokio::test]

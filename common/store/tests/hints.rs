@@ -71,11 +71,14 @@ async fn a_hint_that_nobody_would_read_is_refused_and_leaves_no_trace() {
         finish::finish(db, job_id, epoch, &outcome, &json!({})).await.unwrap();
     }
     queue::stop(db, stopped).await.unwrap();
+    let (decided, epoch) = held(db).await;
+    queue::decide(db, decided, epoch, &succeeded()).await.unwrap();
     let open = ready(db).await;
     let before = dump(&test).await;
     for (job_id, text, said) in [
         (done, "x".to_owned(), format!("job {done} is finished already: succeeded")),
         (dead, "x".to_owned(), format!("job {dead} is finished already: dead")),
+        (decided, "x".to_owned(), format!("job {decided} is about to end: no further step will read a hint")),
         (stopped, "x".to_owned(), format!("job {stopped} is about to end: no further step will read a hint")),
         (open, " \n".to_owned(), "the hint is empty: say what the next step should know".to_owned()),
         (open, "ä".repeat(MOST_CHARS + 1), format!("the hint has {} characters: at most {MOST_CHARS}", MOST_CHARS + 1)),

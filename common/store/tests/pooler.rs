@@ -51,7 +51,13 @@ async fn whole_jobs_of_several_processes_go_through_two_sessions() {
     let verified = ledger::verify(&through(&pooler, &test.url).await, None).await.unwrap();
     assert_eq!((verified.jobs, verified.faults), (48, vec![]));
     let left = "(select from pg_stat_activity where state like 'idle in transaction%' and datname = current_database()) as idle";
-    assert_eq!(count(&test, left).await, 0);
+    // A transaction that only read is rolled back when its session goes back to the pool, a moment later.
+    let ended = async {
+        while count(&test, left).await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("no session stays in a transaction");
 }
 
 #[tokio::test]
