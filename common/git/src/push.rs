@@ -33,7 +33,7 @@ impl Git {
     }
 
     /// Pushes `commit` as the branch `branch`: a new one, or in the place of one of `ours`, the commits that this job pushed
-    /// there before. Harmless when it is there already. One process; three when the branch is there.
+    /// there before. Harmless when it is there already. One process; two when it is there, three when it replaces another.
     ///
     /// In a repository on this machine git runs on both ends, and a worker that is killed may leave the branch locked for
     /// ever. Nobody else pushes to a branch of ours, so its lock is taken away when it is ten seconds old.

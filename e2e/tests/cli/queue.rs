@@ -9,16 +9,9 @@ async fn work(scene: &Scene) {
     scene.command(["work", "--until-idle"]).run().await.expect(0, &[]);
 }
 
-/// Somebody holds the job and does nothing with it.
-async fn is_held(scene: &Scene) {
-    let claim = json!({ "mode": "mechanic", "job_id": scene.job_id });
-    let claimed = scene.command(["invoke", "claim", "-", "--json"]).stdin(claim.to_string()).run().await.json(0);
-    assert_eq!(claimed[0]["job_id"], json!(scene.job_id), "{claimed}");
-}
-
 /// Its workers were lost, one after the other, until nobody tries it any more.
 async fn is_given_up(scene: &Scene) {
-    is_held(scene).await;
+    scene.is_held().await;
     scene.db.execute("update queue set attempt = 99").await;
     scene.expire_lease().await;
     work(scene).await;
@@ -78,7 +71,7 @@ async fn a_paused_repository_waits_and_everybody_is_told_why() {
 async fn a_limit_is_set_shown_and_taken_away() {
     let scene = Scene::new(Wait::Nowhere).await;
     scene.command(["lanes", "set", "acme/shop", "--max-running", "1"]).run().await.expect(0, &["at most 1 jobs of acme/shop"]);
-    is_held(&scene).await;
+    scene.is_held().await;
     let lanes = scene.command(["lanes", "--json"]).run().await.json(0);
     let lane = &lanes["lanes"][0];
     assert_eq!((&lane["repository"], &lane["max_running"], &lane["running"]), (&json!("acme/shop"), &json!(1), &json!(1)), "{lanes}");
@@ -91,7 +84,7 @@ async fn a_limit_is_set_shown_and_taken_away() {
 #[tokio::test]
 async fn a_job_that_is_put_back_is_taken_from_whoever_held_it() {
     let scene = Scene::new(Wait::Nowhere).await;
-    is_held(&scene).await;
+    scene.is_held().await;
     scene.command(["requeue", &scene.job_id]).run().await.expect(0, &[]);
     let step = json!({ "job_id": scene.job_id, "epoch": 1 });
     let late = scene.command(["invoke", "step", "-"]).stdin(step.to_string()).run().await;

@@ -117,6 +117,11 @@ impl Scene {
         self.expire_lease().await;
         // A worker of the other mode takes expired leases back, and finds nothing to do.
         self.command(["work", "--mode", "genius", "--until-idle"]).run().await.expect(0, &["took back 1 expired leases"]);
+        self.is_held().await;
+    }
+
+    /// Somebody holds the job and does nothing with it.
+    pub async fn is_held(&self) {
         let claim = json!({ "mode": "mechanic", "job_id": self.job_id });
         let claimed = self.command(["invoke", "claim", "-", "--json"]).stdin(claim.to_string()).run().await.json(0);
         assert_eq!(claimed[0]["job_id"], json!(self.job_id), "{claimed}");
