@@ -1,6 +1,6 @@
 //! What the agent is asked to do.
 
-use domain::{Caps, Kind, Mode};
+use domain::{AllowedPaths, Caps, Kind, Mode};
 
 /// The frozen task of one job. Nothing in it changes while the job runs, or the conversation could not be
 /// rebuilt.
@@ -24,4 +24,6 @@ pub struct Brief {
     pub caps: Caps,
     /// The command that runs the repository's tests, where it is known.
     pub test_command: Option<String>,
+    /// What a change may touch.
+    pub allowed_paths: AllowedPaths,
 }

@@ -47,6 +47,7 @@ pub(crate) fn task(brief: &Brief) -> String {
         ("asked_in", &asked_in),
         ("request", &fence("untrusted-request", &request)),
         ("instructions", &instructions),
+        ("paths", &paths(brief)),
         ("mode", mode.trim()),
         ("tests", &tests),
         ("steps", &steps.to_string()),
@@ -54,6 +55,17 @@ pub(crate) fn task(brief: &Brief) -> String {
         ("seconds", &(active_ms / 1000).to_string()),
     ];
     fill(include_str!("../prompts/task.md"), &values)
+}
+
+/// What a change is limited to, where it is.
+fn paths(brief: &Brief) -> String {
+    match brief.allowed_paths.globs() {
+        Some(globs) if brief.kind == Kind::Change => {
+            let globs = fence("untrusted-paths", &globs.join("\n"));
+            format!("\n\n{}", fill(include_str!("../prompts/paths.md"), &[("paths", &globs)]))
+        }
+        _ => String::new(),
+    }
 }
 
 /// A person's words while the job runs.

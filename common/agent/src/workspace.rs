@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions};
+use domain::AllowedPaths;
 
 use crate::ToolError;
 
@@ -21,6 +22,7 @@ const UNFINISHED: &str = ".codeteam-unfinished";
 pub struct Workspace {
     root: Arc<Path>,
     dir: Arc<Dir>,
+    allowed: Arc<AllowedPaths>,
 }
 
 impl Workspace {
@@ -31,7 +33,13 @@ impl Workspace {
     pub fn open(root: &Path) -> io::Result<Self> {
         let root = root.canonicalize()?;
         let dir = Dir::open_ambient_dir(&root, ambient_authority())?;
-        Ok(Self { root: root.into(), dir: Arc::new(dir) })
+        Ok(Self { root: root.into(), dir: Arc::new(dir), allowed: Arc::default() })
+    }
+
+    /// The same folder, in which the file tools change only what is `allowed`.
+    #[must_use]
+    pub fn allowing(self, allowed: AllowedPaths) -> Self {
+        Self { allowed: Arc::new(allowed), ..self }
     }
 
     /// Its absolute path.
@@ -117,7 +125,19 @@ impl Workspace {
             Err(error) => return Err(explain(path, &error)),
         };
         refuse_git(path, &target)?;
+        self.refuse_others(path, &target)?;
         Ok(target)
+    }
+
+    /// Where a link leads is what counts: that is the file that would be changed.
+    fn refuse_others(&self, path: &str, target: &Path) -> Result<(), ToolError> {
+        match self.allowed.globs() {
+            Some(globs) if !self.allowed.allows(target) => {
+                let globs = if globs.is_empty() { "nothing".to_owned() } else { globs.join(", ") };
+                Err(ToolError::Model(format!("{path:?} may not be changed: .codeteam.toml of this repository allows only {globs}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The folder that a new file at `relative` goes into, with the links of what exists of it followed.

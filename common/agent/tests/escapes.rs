@@ -45,6 +45,22 @@ fn unharmed(bench: &Bench) {
 }
 
 #[tokio::test]
+async fn only_what_the_repository_allows_is_changed_links_included() {
+    let mut bench = Bench::with("src/a.txt", "a\n");
+    bench.put("b.txt", "b\n");
+    std::os::unix::fs::symlink("../b.txt", bench.root().join("src/link")).unwrap();
+    bench.workspace = bench.workspace.clone().allowing(domain::AllowedPaths::of(&["src/**"]).unwrap());
+    for path in ["b.txt", "src/link", "new/c.txt"] {
+        let said = bench.err("write_file", json!({ "path": path, "content": "x" })).await;
+        assert_eq!(said, format!("{path:?} may not be changed: .codeteam.toml of this repository allows only src/**"));
+    }
+    let edit = json!({ "path": "b.txt", "edits": [{ "old": "b", "new": "c" }] });
+    assert!(bench.err("edit_file", edit).await.contains("may not be changed"));
+    bench.ok("write_file", json!({ "path": "src/new/d.txt", "content": "d" })).await;
+    assert_eq!((bench.get("b.txt"), bench.get("src/new/d.txt")), ("b\n".to_owned(), "d".to_owned()));
+}
+
+#[tokio::test]
 async fn nothing_outside_is_read() {
     let bench = trapped();
     for (path, reason) in WAYS_OUT {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use agent::{AgentError, Brief, Environment, PastStep, ToolContext, Toolbox, ToolsRan, Workspace, run_tools};
-use domain::{Caps, Kind, Mode, Usage};
+use domain::{AllowedPaths, Caps, Kind, Mode, Usage};
 use llm::{ProviderName, Reply, StopReason, ToolCall, ToolResult};
 use process::Limits;
 use serde_json::{Value, json};
@@ -141,5 +141,6 @@ pub fn brief() -> Brief {
         instructions: Some("Run `make test`.".into()),
         caps: Caps::MECHANIC,
         test_command: Some("make test".into()),
+        allowed_paths: AllowedPaths::all(),
     }
 }

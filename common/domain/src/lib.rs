@@ -1,6 +1,7 @@
 //! The words and rules of AI Code Team: identifiers, job states, caps, money, the ledger's hash
 //! chain, the clock. Plain values and plain functions; no I/O and no async runtime.
 
+pub mod allowed;
 pub mod anchor;
 pub mod caps;
 pub mod clock;
@@ -9,18 +10,21 @@ pub mod id;
 pub mod job;
 pub mod ledger;
 pub mod money;
+pub mod project;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
 pub mod token_scope;
 pub mod usage;
 
+pub use allowed::AllowedPaths;
 pub use caps::{CapReached, Caps, Reservation, Spent};
 pub use clock::{Clock, SystemClock};
 pub use event::{Event, EventKind};
 pub use id::{Epoch, JobId, OwnerId};
 pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger, WaitingFor};
 pub use money::{MicroUsd, Price};
+pub use project::Project;
 pub use scope::{NoScope, Scope};
 pub use secret::Secret;
 pub use token_scope::TokenScope;

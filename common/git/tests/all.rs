@@ -3,6 +3,7 @@
 
 mod checkout;
 mod checkpoint;
+mod keep;
 mod mirror;
 mod push;
 mod traps;

@@ -136,11 +136,12 @@ pub async fn checkpoint(db: &Db, job_id: JobId, step_no: i32) -> Result<Option<(
     Ok(row.fetch_optional(&db.pool).await?.map(|row| (row.tree, row.pack)))
 }
 
-/// Fixes the commit that a job starts from; every later worker starts from the same.
+/// Fixes the commit that a job starts from; every later worker starts from the same. `notes` is what a person should
+/// know about how the repository was understood: see [`notes`].
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
-pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, base_commit: &str, took: Duration) -> Result<(), StoreError> {
+pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, base_commit: &str, notes: &[String], took: Duration) -> Result<(), StoreError> {
     let moved = sqlx::query!(
         "with fenced as (
              update queue set event_seq = event_seq + 1 where job_id = $1 and epoch = $2 and state = 'leased' returning job_id, event_seq
@@ -154,9 +155,25 @@ pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, base_commit: &str, t
         job_id.0,
         epoch.0,
         base_commit,
-        object!({ "base": base_commit, "duration_ms": took.as_millis() as u64 }),
+        json(&object!({ "base": base_commit, "duration_ms": took.as_millis() as u64, "notes": notes })),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// What a person should know about how the repository was understood, as the last preparation of the job had it.
+///
+/// # Errors
+/// Those of the database.
+pub async fn notes(db: &Db, job_id: JobId) -> Result<Vec<String>, StoreError> {
+    let notes = sqlx::query_scalar!(
+        r#"select data -> 'notes' as "notes!: Json<Vec<String>>"
+           from events
+           where job_id = $1 and kind = 'prepared' and data ? 'notes'
+           order by seq desc
+           limit 1"#,
+        job_id.0,
+    );
+    Ok(notes.fetch_optional(&db.pool).await?.map_or_else(Vec::new, |notes| notes.0))
 }
 
 /// A call about to be made.

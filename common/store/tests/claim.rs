@@ -103,14 +103,14 @@ async fn a_lease_runs_from_the_databases_clock_or_from_the_given_one() {
 async fn a_later_worker_loads_what_the_earlier_ones_did() {
     let test = TestDb::new().await;
     let (job_id, epoch) = held(&test.db).await;
-    steps::prepared(&test.db, job_id, epoch, "c0ffee", seconds(1)).await.unwrap();
+    steps::prepared(&test.db, job_id, epoch, "c0ffee", &[], seconds(1)).await.unwrap();
     take_step(&test.db, job_id, epoch, 1).await;
     let reservation = crate::reserve(&test.db, job_id, epoch, 2).await;
     steps::store_reply(&test.db, job_id, epoch, &crate::answer(2, reservation)).await.unwrap();
     crate::expire(&test, job_id).await;
     let claimed = queue::claim_one(&test.db, OwnerId::new(), job_id, LEASE, None).await.unwrap().unwrap();
     assert_eq!((claimed.attempt, claimed.step_no), (1, 1), "a step that was stored is progress");
-    steps::prepared(&test.db, job_id, claimed.epoch, "another", seconds(1)).await.unwrap();
+    steps::prepared(&test.db, job_id, claimed.epoch, "another", &[], seconds(1)).await.unwrap();
     let work = steps::load(&test.db, job_id, claimed.epoch).await.unwrap();
     assert_eq!(work.job.base_commit.as_deref(), Some("c0ffee"), "the first preparation decides");
     let seen: Vec<_> =

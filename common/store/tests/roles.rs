@@ -51,7 +51,7 @@ async fn a_whole_job_runs_as_the_application() {
     let (job_id, epoch) = queue::claim_triage(&db, OwnerId::new(), None, queue::LEASE, None).await.unwrap().unwrap();
     queue::triaged(&db, job_id, epoch, Mode::Mechanic, "its label").await.unwrap();
     let epoch = queue::claim(&db, OwnerId::new(), Mode::Mechanic, 5, queue::LEASE, None).await.unwrap()[0].epoch;
-    steps::prepared(&db, job_id, epoch, "c0ffee", Duration::ZERO).await.unwrap();
+    steps::prepared(&db, job_id, epoch, "c0ffee", &[], Duration::ZERO).await.unwrap();
     take_step(&db, job_id, epoch, 1).await;
     let number = steps::reserve(&db, job_id, epoch, call(2)).await.unwrap();
     steps::release_reservation(&db, job_id, epoch, 2, crate::MODEL, (number, crate::RESERVED), Duration::ZERO).await.unwrap();

@@ -3,9 +3,9 @@
 use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{Epoch, Kind, Outcome};
+use domain::{Epoch, Kind, Outcome, project};
 use failpoints::fail_point;
-use git::{Checkout, CommitId, DiffStat, Identity, Remote, TreeId};
+use git::{Checkout, CommitId, DiffStat, GitError, Identity, Kept, Remote, TreeId};
 use github::{NewPullRequest, PullRequest};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,20 +47,29 @@ impl Finalize {
     /// the issue that asked. What an unfinished job did is kept the same way, and says that it is unfinished.
     pub(crate) async fn publish(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<Links, HandlerError> {
         let mut links = Links::default();
-        let change = if work.job.kind == Kind::Change { self.push(ctx, epoch, work, outcome).await? } else { None };
+        let mut notes = steps::notes(&self.db, work.job.job_id).await.map_err(failure::of_store)?;
+        let change = if work.job.kind == Kind::Change { self.push(ctx, epoch, work, outcome, &mut notes).await? } else { None };
         if let Some(pushed) = &change {
             links.branch = Some(pushed.branch.clone());
             links.commit = Some(pushed.commit.to_string());
-            links.pull_request = Some(self.pull_request(epoch, work, outcome, pushed).await?.url);
+            links.pull_request = Some(self.pull_request(epoch, work, outcome, pushed, &notes).await?.url);
         }
         if let (None, Some(number)) = (&change, work.job.input.number) {
-            links.comment = Some(self.comment(epoch, work, outcome, number).await?);
+            links.comment = Some(self.comment(epoch, work, outcome, number, &notes).await?);
         }
         Ok(links)
     }
 
-    /// Builds the commit from the last checkpoint and pushes it; `None` where nothing changed.
-    async fn push(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<Option<Pushed>, HandlerError> {
+    /// Builds the commit from the last checkpoint and pushes it; `None` where nothing changed. What the repository does not
+    /// allow to be changed is left out, whatever the job's worker thought of it, and told in `notes`.
+    async fn push(
+        &self,
+        ctx: &Ctx,
+        epoch: Epoch,
+        work: &Work,
+        outcome: &Outcome,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Pushed>, HandlerError> {
         let job = &work.job;
         let Some(base) = &job.base_commit else { return Ok(None) };
         let last = work.steps.last().map_or(0, |step| step.step_no);
@@ -80,6 +89,7 @@ impl Finalize {
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
         let checkout = Checkout::create(&mirror, &base, &folder.path().join("checkout"), &ctx.cancel).await.map_err(failure::of_git)?;
         checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
+        let tree = allowed_part(&checkout, &tree, notes).await?;
         let stat = checkout.stat(&tree).await.map_err(failure::of_git)?;
         if stat.files == 0 {
             return Ok(None);
@@ -110,13 +120,20 @@ impl Finalize {
         Ok(Some(Pushed { branch, base: base_branch, commit, stat }))
     }
 
-    async fn pull_request(&self, epoch: Epoch, work: &Work, outcome: &Outcome, pushed: &Pushed) -> Result<PullRequest, HandlerError> {
+    async fn pull_request(
+        &self,
+        epoch: Epoch,
+        work: &Work,
+        outcome: &Outcome,
+        pushed: &Pushed,
+        notes: &[String],
+    ) -> Result<PullRequest, HandlerError> {
         let job = &work.job;
         let new = NewPullRequest {
             head: pushed.branch.clone(),
             base: pushed.base.clone(),
             title: report::title(job, outcome),
-            body: report::pull_request(work, outcome, &pushed.stat),
+            body: report::pull_request(work, outcome, &pushed.stat, notes),
             draft: true,
         };
         let detail = json!({ "head": new.head });
@@ -132,13 +149,13 @@ impl Finalize {
         Ok(there)
     }
 
-    async fn comment(&self, epoch: Epoch, work: &Work, outcome: &Outcome, number: u64) -> Result<String, HandlerError> {
+    async fn comment(&self, epoch: Epoch, work: &Work, outcome: &Outcome, number: u64, notes: &[String]) -> Result<String, HandlerError> {
         let job = &work.job;
         let marker = report::marker(job.job_id);
         let detail = json!({ "number": number });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterCommentIntent);
-        let body = report::comment(work, outcome);
+        let body = report::comment(work, outcome, notes);
         self.forge.put_comment(&job.repository, number, &marker, &body).await.map_err(failure::of_forge)?;
         fail_point!(AfterCommentWritten);
         let there = self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?;
@@ -148,6 +165,20 @@ impl Finalize {
         fail_point!(AfterComment);
         Ok(there.url)
     }
+}
+
+/// `tree` without what the repository's own `.codeteam.toml` does not let a job change.
+async fn allowed_part(checkout: &Checkout, tree: &TreeId, notes: &mut Vec<String>) -> Result<TreeId, HandlerError> {
+    let read = match checkout.read_base_file(project::FILE, project::MOST_BYTES).await {
+        Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
+        Err(GitError::TooLarge { .. }) => project::Read::too_large(),
+        Err(error) => return Err(failure::of_git(error)),
+    };
+    let allowed = read.project.allowed_paths;
+    let Some(globs) = allowed.globs() else { return Ok(tree.clone()) };
+    let Kept { tree, left_out } = checkout.keep(tree, |path| allowed.allows(path)).await.map_err(failure::of_git)?;
+    notes.extend(report::left_out(&left_out, globs));
+    Ok(tree)
 }
 
 /// Who commits. On GitHub this will be the App's own identity.

@@ -1,5 +1,6 @@
 //! What people read: branch, commit message, pull request, comment. Plain functions of what is stored.
 
+use domain::project::FILE;
 use domain::{JobId, Outcome, Trigger};
 use git::DiffStat;
 use store::jobs::Job;
@@ -40,7 +41,7 @@ pub(crate) fn commit_message(job: &Job, outcome: &Outcome) -> String {
 }
 
 /// What, why, how it was verified, what it took, how to go on.
-pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat) -> String {
+pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat, notes: &[String]) -> String {
     let mut text = format!("{}\n", what_happened(outcome));
     if let Outcome::Succeeded { finish } = outcome {
         text.push_str("\n### How it was verified\n\n");
@@ -55,6 +56,7 @@ pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat) -> S
             text.push_str(&format!("\n**A person has to decide:** {question}\n"));
         }
     }
+    text.push_str(&notes_section(notes));
     text.push_str(&format!("\n### What it took\n\n{} files, +{} −{}. {}", stat.files, stat.added, stat.removed, took(work)));
     if let Some(number) = work.job.input.number {
         let settled = matches!(outcome, Outcome::Succeeded { finish } if finish.needs_human.is_none());
@@ -65,8 +67,26 @@ pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat) -> S
 }
 
 /// The same for the issue that asked, where there is no change to show.
-pub(crate) fn comment(work: &Work, outcome: &Outcome) -> String {
-    format!("{}\n\n{}{}", what_happened(outcome), took(work), footer(work))
+pub(crate) fn comment(work: &Work, outcome: &Outcome, notes: &[String]) -> String {
+    format!("{}\n{}\n{}{}", what_happened(outcome), notes_section(notes), took(work), footer(work))
+}
+
+/// What was changed and is not handed in, where there is something.
+pub(crate) fn left_out(paths: &[String], globs: &[String]) -> Option<String> {
+    const MOST: usize = 20;
+    let more = if paths.len() > MOST { format!(" and {} more", paths.len() - MOST) } else { String::new() };
+    let shown = paths.iter().take(MOST).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
+    let allowed = if globs.is_empty() { "nothing".to_owned() } else { globs.join(", ") };
+    (!paths.is_empty()).then(|| format!("left out, since `{FILE}` of this repository allows only `{allowed}` to be changed: {shown}{more}"))
+}
+
+/// What else a person should know: each a line.
+fn notes_section(notes: &[String]) -> String {
+    if notes.is_empty() {
+        return String::new();
+    }
+    let lines: String = notes.iter().map(|note| format!("- {note}\n")).collect();
+    format!("\n### Notes\n\n{lines}")
 }
 
 /// Found again in a comment, so that it is never written twice.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
 mod again;
+mod allowed;
 mod publish;
 mod refused;
 
@@ -30,7 +31,12 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let (test, repository) = (TestDb::new().await, Repository::with(&[("price.py", "def price():\n    return 1\n")]).await);
+        Self::with(&[("price.py", "def price():\n    return 1\n")]).await
+    }
+
+    /// A repository of these files.
+    async fn with(files: &[(&str, &str)]) -> Self {
+        let (test, repository) = (TestDb::new().await, Repository::with(files).await);
         let git = Git::new(GitOptions::new(PATH, repository.path("mirrors")));
         let forge = LocalForge::new(repository.path("forge"), Unregistered::Record);
         let checkouts = repository.path("checkouts");
@@ -59,15 +65,24 @@ impl World {
 
     /// A step that leaves `content` in `price.py`, as the step before this one stored it.
     async fn step(&self, job_id: JobId, epoch: Epoch, step_no: i32, content: &str) {
+        self.step_with(job_id, epoch, step_no, &[("price.py", content)]).await;
+    }
+
+    /// The same with other files.
+    async fn step_with(&self, job_id: JobId, epoch: Epoch, step_no: i32, files: &[(&str, &str)]) {
         let cancel = CancellationToken::new();
         let remote: Remote = self.repository.remote().parse().unwrap();
         let mirror = self.finalize.git.mirror(&remote, &cancel).await.unwrap();
         let base = mirror.resolve(None).await.unwrap();
         let folder = self.repository.path(&format!("checkout-{job_id}-{epoch}"));
         let checkout = Checkout::create(&mirror, &base, &folder, &cancel).await.unwrap();
-        std::fs::write(checkout.workspace().join("price.py"), content).unwrap();
+        for (path, content) in files {
+            let file = checkout.workspace().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, content).unwrap();
+        }
         let checkpoint = checkout.checkpoint().await.unwrap();
-        steps::prepared(&self.test.db, job_id, epoch, base.as_str(), Duration::ZERO).await.unwrap();
+        steps::prepared(&self.test.db, job_id, epoch, base.as_str(), &[], Duration::ZERO).await.unwrap();
         let reserve = Reserve { step_no, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100 };
         let reservation = steps::reserve(&self.test.db, job_id, epoch, reserve).await.unwrap();
         let answer = Answered {

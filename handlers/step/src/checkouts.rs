@@ -14,11 +14,13 @@ use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, JobId};
 use failpoints::fail_point;
-use git::{Checkout, Git, GitError, Remote};
+use git::{Checkout, Git, Remote};
 use github::Forge;
 use store::Db;
 use store::steps::{self, Work};
 use tokio::time::Instant;
+
+use crate::base::Base;
 
 /// The checkout of a job.
 pub(crate) struct JobCheckout {
@@ -26,6 +28,8 @@ pub(crate) struct JobCheckout {
     pub git: Checkout,
     /// As the file tools see it.
     pub workspace: Workspace,
+    /// What its base commit says.
+    pub base: Arc<Base>,
     /// A folder beside it, for caches and temporary files of the tools' commands.
     pub home: PathBuf,
 }
@@ -36,16 +40,16 @@ pub(crate) struct Checkouts {
     git: Git,
     forge: Arc<dyn Forge>,
     root: Arc<PathBuf>,
-    instructions: Instructions,
+    bases: Bases,
 }
 
-/// What AGENTS.md says at the base commit, by checkout. It cannot change, and a git for it would cost a step
-/// more than all its commits.
-type Instructions = Arc<Mutex<HashMap<PathBuf, Option<String>>>>;
+/// What the base commit says, by checkout. It cannot change, and a git for it would cost a step more than all its
+/// commits.
+type Bases = Arc<Mutex<HashMap<PathBuf, Arc<Base>>>>;
 
 impl Checkouts {
     pub(crate) fn new(git: Git, forge: Arc<dyn Forge>, root: PathBuf) -> Self {
-        Self { git, forge, root: Arc::new(root), instructions: Instructions::default() }
+        Self { git, forge, root: Arc::new(root), bases: Bases::default() }
     }
 
     /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
@@ -57,7 +61,8 @@ impl Checkouts {
         if read_marker(&folder).await == Some(done)
             && let Some(checkout) = Checkout::open(&self.git, &folder).await.map_err(failure::of_git)?
         {
-            return job_checkout(checkout, &folder);
+            let said = self.base(job.job_id, epoch, &checkout).await?;
+            return job_checkout(checkout, said, &folder);
         }
         let started = Instant::now();
         remove(&folder).await.context("cannot clear an old checkout")?;
@@ -76,11 +81,12 @@ impl Checkouts {
             let tree = tree.parse().map_err(failure::of_git)?;
             checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
         }
+        let said = self.base(job.job_id, epoch, &checkout).await?;
         fail_point!(BeforePrepared);
-        steps::prepared(db, job.job_id, epoch, base.as_str(), started.elapsed()).await.map_err(failure::of_store)?;
+        steps::prepared(db, job.job_id, epoch, base.as_str(), &said.notes, started.elapsed()).await.map_err(failure::of_store)?;
         fail_point!(AfterPrepared);
         self.end(job.job_id, epoch, done).await?;
-        job_checkout(checkout, &folder)
+        job_checkout(checkout, said, &folder)
     }
 
     /// From now on the checkout is in no known state.
@@ -112,27 +118,22 @@ impl Checkouts {
         Ok(leases)
     }
 
-    /// AGENTS.md as it is at the base commit: what the job itself writes there does not count.
-    pub(crate) async fn instructions(&self, job_id: JobId, epoch: Epoch, checkout: &Checkout) -> Result<Option<String>, HandlerError> {
-        const MOST_BYTES: usize = 32 * 1024;
+    /// What the base commit says.
+    async fn base(&self, job_id: JobId, epoch: Epoch, checkout: &Checkout) -> Result<Arc<Base>, HandlerError> {
         let folder = self.folder(job_id, epoch);
-        let known = self.instructions.lock().unwrap_or_else(PoisonError::into_inner).get(&folder).cloned();
+        let known = self.bases.lock().unwrap_or_else(PoisonError::into_inner).get(&folder).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let read = match checkout.read_base_file("AGENTS.md", MOST_BYTES).await {
-            Ok(file) => file.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
-            Err(GitError::TooLarge { .. }) => Some("AGENTS.md is too long to be shown here: read the parts you need.".to_owned()),
-            Err(error) => return Err(failure::of_git(error)),
-        };
-        self.instructions.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, read.clone());
+        let read = Arc::new(Base::read(checkout).await?);
+        self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, Arc::clone(&read));
         Ok(read)
     }
 
     /// Removes a checkout.
     pub(crate) async fn remove(&self, job_id: JobId, epoch: Epoch) {
         let folder = self.folder(job_id, epoch);
-        self.instructions.lock().unwrap_or_else(PoisonError::into_inner).remove(&folder);
+        self.bases.lock().unwrap_or_else(PoisonError::into_inner).remove(&folder);
         if let Err(error) = remove(&folder).await {
             tracing::warn!(job.id = %job_id, "cannot remove the checkout {}: {error}", folder.display());
         }
@@ -143,11 +144,12 @@ impl Checkouts {
     }
 }
 
-fn job_checkout(git: Checkout, folder: &Path) -> Result<JobCheckout, HandlerError> {
+fn job_checkout(git: Checkout, base: Arc<Base>, folder: &Path) -> Result<JobCheckout, HandlerError> {
     let home = folder.join("home");
     std::fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
     let workspace = Workspace::open(git.workspace()).with_context(|| format!("cannot open {}", git.workspace().display()))?;
-    Ok(JobCheckout { git, workspace, home })
+    let workspace = workspace.allowing(base.project.allowed_paths.clone());
+    Ok(JobCheckout { git, workspace, base, home })
 }
 
 fn marker(folder: &Path) -> PathBuf {

@@ -5,6 +5,7 @@
 //! step that finds a stored reply without results only acts, so a reply is never bought twice.
 
 mod act;
+mod base;
 mod checkouts;
 mod think;
 
@@ -16,7 +17,7 @@ use agent::{Brief, PastStep, Toolbox, ToolsRan, Verdict, verdict};
 use anyhow::{Context, Result};
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
-use domain::{CapReached, Caps, Epoch, JobId, MicroUsd, Mode, Outcome};
+use domain::{AllowedPaths, CapReached, Caps, Epoch, JobId, Kind, MicroUsd, Mode, Outcome};
 use git::Git;
 use github::Forge;
 use llm::{ModelInfo, Models, Provider, Providers};
@@ -25,6 +26,7 @@ use store::steps::{self, Work};
 use store::{Db, queue};
 use tracing::Instrument;
 
+use base::Base;
 use checkouts::Checkouts;
 
 /// Takes the next step of a job that the caller holds.
@@ -109,7 +111,9 @@ impl Handler for Step {
         }
         let span = tracing::info_span!("prepare", job.id = %request.job_id, epoch = request.epoch.0);
         let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work).instrument(span).await?;
-        turn.brief.instructions = self.checkouts.instructions(request.job_id, request.epoch, &checkout.git).await?;
+        if let Some(end) = turn.heed(&checkout.base) {
+            return Ok(end);
+        }
         if turn.next_half() == Half::Think {
             let thought = self.think(&ctx, &mut turn).await?;
             if let think::Thought::End(end) = thought {
@@ -170,6 +174,17 @@ impl Turn<'_> {
             Verdict::Failed { cause } => Some(StepResponse::Done { outcome: Outcome::Failed { cause } }),
             Verdict::Escalate { reason } => Some(StepResponse::Escalate { reason }),
         }
+    }
+
+    /// Takes what the repository says about its jobs into the turn; what that ends the job with, if it does.
+    fn heed(&mut self, base: &Base) -> Option<StepResponse> {
+        self.caps = base.project.caps.lower(self.caps);
+        self.brief.caps = self.caps;
+        self.brief.instructions = base.instructions.clone();
+        self.brief.test_command = base.project.test_command.clone();
+        self.brief.allowed_paths = base.project.allowed_paths.clone();
+        let cause = base.refuses_changes.clone().filter(|_| self.brief.kind == Kind::Change)?;
+        Some(StepResponse::Done { outcome: Outcome::Failed { cause } })
     }
 
     /// Takes what the tools said into the turn, with the note that the next model call shows: it tells how
@@ -234,6 +249,7 @@ impl Step {
             instructions: None,
             caps,
             test_command: None,
+            allowed_paths: AllowedPaths::all(),
         };
         Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })
     }

@@ -4,6 +4,7 @@
 mod caps;
 mod hints;
 mod interrupted;
+mod project;
 mod replies;
 mod resume;
 mod work;

@@ -98,6 +98,9 @@ impl View {
             EventKind::Prepared => {
                 let base = text("base");
                 self.line(&format!("checked out at {}", &base[..base.len().min(10)]));
+                for note in data["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    self.line(&format!("note: {note}"));
+                }
             }
             EventKind::ModelCalled => self.going_on(&format!("{}: waiting for {}", self.step(number("step_no")), text("model"))),
             EventKind::ModelReplied => self.replied(data),

@@ -1,0 +1,77 @@
+//! What `.codeteam.toml` of the base commit does to a job.
+
+use domain::{CapReached, Kind, NewJob, Outcome};
+use serde_json::json;
+use step::StepResponse;
+use store::steps;
+use testkit::{Repository, new_job};
+
+use crate::{World, calls, cause, finish, shell};
+
+const FILE: &str = "allowed_paths = [\"src/**\"]\ntest_command = \"make check\"\ninstructions = \"docs/ai.md\"\n[caps]\nsteps = 2\n";
+
+async fn world(file: &str) -> World {
+    let mut world = World::new().await;
+    let files = [(".codeteam.toml", file), ("docs/ai.md", "Count in cents.\n"), ("AGENTS.md", "Old advice.\n"), ("src/a.py", "a = 1\n")];
+    world.repository = Repository::with(&files).await;
+    world
+}
+
+/// The request of a step, as it was sent.
+async fn request(world: &World, step_no: u32) -> String {
+    world.test.value(&format!("select request from steps where step_no = {step_no} and half = 'reply'")).await
+}
+
+#[tokio::test]
+async fn the_repository_lowers_caps_names_its_tests_and_advice_and_limits_what_is_changed() {
+    let world = world(FILE).await;
+    let write = |path: &str| json!({ "name": "write_file", "input": { "path": path, "content": "x\n" } });
+    let script = json!([{ "tool_calls": [write("README.md"), write("src/b.py"), write(".codeteam.toml")] }, shell("ls"), finish()]);
+    let worker = world.worker("a", script);
+    let (job_id, epoch) = world.job(new_job()).await;
+    assert_eq!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::CapReached { cap: CapReached::Steps });
+    let first = request(&world, 1).await;
+    for words in ["The tests run with `make check`", "You have 2 steps", "Count in cents.", "src/**"] {
+        assert!(first.contains(words), "{words} in {first}");
+    }
+    assert!(!first.contains("Old advice."), "{first}");
+    let results = world.test.value("select results::text from steps where step_no = 1 and half = 'results'").await;
+    assert_eq!(results.matches("allows only src/**").count(), 2, "{results}");
+    assert!(results.contains("src/b.py is created"), "{results}");
+    assert_eq!(steps::notes(&world.test.db, job_id).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_file_that_the_job_writes_itself_changes_nothing_for_it() {
+    let world = World::new().await;
+    let looser = calls("write_file", json!({ "path": ".codeteam.toml", "content": "[caps]\nsteps = 1\n" }));
+    let worker = world.worker("a", json!([looser, shell("ls"), finish()]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    assert!(matches!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::Done { outcome: Outcome::Succeeded { .. } }));
+}
+
+#[tokio::test]
+async fn faults_become_notes_and_the_rest_of_the_file_holds() {
+    let world = world("test_command = \"make check\"\nstpes = 3\ninstructions = \"docs/none.md\"\n").await;
+    let worker = world.worker("a", json!([shell("ls"), finish()]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    assert!(matches!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::Done { outcome: Outcome::Succeeded { .. } }));
+    let notes = steps::notes(&world.test.db, job_id).await.unwrap();
+    let [unknown, missing] = &notes[..] else { panic!("{notes:?}") };
+    assert!(unknown.starts_with(".codeteam.toml, line 2, column 1: unknown key \"stpes\""), "{unknown}");
+    assert!(missing.contains("\"docs/none.md\"") && missing.contains("AGENTS.md holds instead"), "{missing}");
+    let first = request(&world, 1).await;
+    assert!(first.contains("Old advice.") && first.contains("make check"), "{first}");
+}
+
+#[tokio::test]
+async fn where_nobody_knows_what_may_be_changed_no_change_is_begun_and_an_answer_is() {
+    let world = world("allowed_paths = [\n").await;
+    let worker = world.worker("a", json!([finish()]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    let said = cause(worker.drive(job_id, epoch).await.unwrap());
+    assert!(said.starts_with(".codeteam.toml, line 1, column 1") && said.contains("nothing was begun: repair the file"), "{said}");
+    assert_eq!((worker.calls(), world.ledger().await.as_str()), (vec![], ""));
+    let (job_id, epoch) = world.job(NewJob { kind: Kind::Question, ..new_job() }).await;
+    assert!(matches!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::Done { outcome: Outcome::Succeeded { .. } }));
+}
