@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::Limits;
+use crate::{Limits, Sandbox};
 
 /// A program with its arguments, directory, environment, input and limits.
 ///
@@ -23,6 +23,7 @@ pub struct Command {
     pub(crate) limits: Limits,
     pub(crate) output_cap: usize,
     pub(crate) user: Option<(u32, u32)>,
+    pub(crate) sandbox: Option<Sandbox>,
 }
 
 impl Command {
@@ -43,6 +44,7 @@ impl Command {
             limits: Limits::default(),
             output_cap: Self::DEFAULT_OUTPUT_CAP,
             user: None,
+            sandbox: None,
         }
     }
 
@@ -111,6 +113,13 @@ impl Command {
     /// Runs it as this user and group, without supplementary groups. Only root may ask for another user.
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
+        self
+    }
+
+    /// Runs it behind these walls, and as the user of their slot where they have one. When it ends, everything
+    /// that it started is killed, whatever group or session it went to. For [`run`](crate::run) alone.
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = Some(sandbox);
         self
     }
 

@@ -5,6 +5,8 @@
 //! [`run_attached`] lends it our terminal. Whatever is started dies with the future or the value that
 //! owns it, together with its process group.
 //!
+//! [`sandbox`] has the walls around what untrusted code runs.
+//!
 //! [`postgres`] starts private PostgreSQL servers for demonstrations, local use and tests.
 //!
 //! What is deliberately absent: a shell. Arguments reach programs as they are; who wants a shell names
@@ -21,6 +23,7 @@ mod spawn;
 mod undertaker;
 
 pub mod postgres;
+pub mod sandbox;
 
 pub use command::Command;
 pub use error::ProcessError;
@@ -29,4 +32,5 @@ pub use limits::Limits;
 pub use postgres::{PostgresError, PostgresOptions, PrivatePostgres};
 pub use run::{Exit, Output, run, run_attached};
 pub use rustix::process::Signal;
+pub use sandbox::Sandbox;
 pub use service::Service;

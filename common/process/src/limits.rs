@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Limits {
     /// Processes and threads of the child's user, all of them together, ours included where we run as the
-    /// same user (`RLIMIT_NPROC`). Root is not bound by it.
+    /// same user (`RLIMIT_NPROC`). Root is not bound by it. In a sandbox without a user of its own it is how
+    /// many more than those that the user has already.
     pub processes: Option<u64>,
     /// Private memory of each process in bytes (`RLIMIT_DATA`).
     pub data_bytes: Option<u64>,

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::Capture;
+use crate::sandbox::{self, Excess, Run, Watch};
 use crate::spawn::{Streams, spawn, spawn_attached};
 use crate::{Command, ProcessError};
 
@@ -34,6 +35,8 @@ pub enum Exit {
     TimedOut,
     /// We killed it because the caller did not want it any more.
     Cancelled,
+    /// We killed it because it used too much.
+    Exceeded(Excess),
 }
 
 impl Exit {
@@ -59,6 +62,7 @@ impl fmt::Display for Exit {
             Self::Signal(signal) => write!(f, "killed by signal {signal}"),
             Self::TimedOut => f.write_str("timed out"),
             Self::Cancelled => f.write_str("cancelled"),
+            Self::Exceeded(excess) => write!(f, "killed: {excess}"),
         }
     }
 }
@@ -108,10 +112,25 @@ fn text(bytes: &[u8], omitted_bytes: u64) -> String {
 ///
 /// # Errors
 /// Only when it could not be run: a failing, killed or overdue command is an [`Exit`].
-pub async fn run(command: Command, cancel: &CancellationToken) -> Result<Output, ProcessError> {
+pub async fn run(mut command: Command, cancel: &CancellationToken) -> Result<Output, ProcessError> {
     let started = Instant::now();
+    let mut all = command.sandbox.as_ref().map(Run::new);
+    if let Some(all) = &all {
+        command = command.env(sandbox::MARK, all.mark());
+    }
     let (mut child, mut group) = spawn(&command, Streams { stdin: Stdio::piped(), stdout: Stdio::piped(), stderr: Stdio::piped() })?;
     group.watch();
+    if let Some(all) = &mut all {
+        all.led_by(child.id());
+    }
+    let watch = command.sandbox.as_ref().zip(all.as_ref()).map(|(sandbox, all)| Watch::new(sandbox, all.members()));
+    let too_much = async {
+        match &watch {
+            Some(watch) => watch.excess().await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut too_much = Box::pin(too_much);
     let lost = |source| ProcessError::Lost { program: command.name(), source };
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut kept_stdout, mut kept_stderr) = (Capture::new(command.output_cap), Capture::new(command.output_cap));
@@ -128,6 +147,7 @@ pub async fn run(command: Command, cancel: &CancellationToken) -> Result<Output,
             status = child.wait() => break Exit::from(status.map_err(lost)?),
             () = tokio::time::sleep_until(deadline) => break Exit::TimedOut,
             () = cancel.cancelled() => break Exit::Cancelled,
+            excess = &mut too_much => break Exit::Exceeded(excess),
             result = &mut streams, if open => {
                 result.map_err(lost)?;
                 open = false;
@@ -135,18 +155,29 @@ pub async fn run(command: Command, cancel: &CancellationToken) -> Result<Output,
         }
     };
     group.kill();
-    if open && let Ok(result) = timeout(DRAIN, &mut streams).await {
-        result.map_err(lost)?;
-    }
-    drop(streams);
-    if matches!(exit, Exit::TimedOut | Exit::Cancelled)
+    if matches!(exit, Exit::TimedOut | Exit::Cancelled | Exit::Exceeded(_))
         && let Ok(status) = timeout(REAP, child.wait()).await
     {
         status.map_err(lost)?;
     }
+    end(&mut all).await;
+    if open && let Ok(result) = timeout(DRAIN, &mut streams).await {
+        result.map_err(lost)?;
+    }
+    drop(streams);
     let (stdout, stdout_omitted_bytes) = kept_stdout.finish();
     let (stderr, stderr_omitted_bytes) = kept_stderr.finish();
     Ok(Output { exit, stdout, stderr, stdout_omitted_bytes, stderr_omitted_bytes, duration: started.elapsed() })
+}
+
+/// Kills what left the group, before anybody looks at what it wrote.
+async fn end(all: &mut Option<Run>) {
+    if let Some(mut all) = all.take()
+        && !all.is_over()
+    {
+        let ended = tokio::task::spawn_blocking(move || all.end()).await;
+        ended.unwrap_or_else(|error| tracing::warn!("what a command started may still run: {error}"));
+    }
 }
 
 /// Runs `command` with our own standard streams, terminal and session, until it ends by itself or

@@ -1,11 +1,15 @@
 //! From a [`Command`] to a running process: the only place that starts one.
 
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::command::{Command, find};
+use crate::sandbox::{self, Layers};
 use crate::{ProcessError, error, undertaker};
 
 /// The process group of a child, killed when this value is dropped.
@@ -65,7 +69,13 @@ pub(crate) struct Streams {
 
 /// Starts `command` as the leader of a session and process group of its own, without a terminal.
 pub(crate) fn spawn(command: &Command, streams: Streams) -> Result<(tokio::process::Child, Group), ProcessError> {
-    let child = start(command, streams, true)?;
+    let child = match &command.sandbox {
+        Some(_) => {
+            let mark = command.env.get(OsStr::new(sandbox::MARK)).map(|mark| error::shown(mark)).unwrap_or_default();
+            sandbox::registered(&mark, || start(command, streams, true).map(|child| (child.id(), child)).map(|(id, child)| (child, id)))?
+        }
+        None => start(command, streams, true)?,
+    };
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     Ok((child, Group { id, watched: false }))
 }
@@ -87,24 +97,65 @@ fn start(command: &Command, streams: Streams, own_session: bool) -> Result<tokio
         }
         child.current_dir(directory);
     }
-    if let Some((uid, gid)) = command.user {
+    let slot = command.sandbox.as_ref().and_then(|sandbox| sandbox.slot.as_ref()).map(|slot| (slot.uid(), slot.uid()));
+    if let Some((uid, gid)) = slot.or(command.user) {
         child.uid(uid).gid(gid);
     }
-    before_exec(&mut child, command.limits, own_session);
-    child.spawn().map_err(|source| ProcessError::Spawn { program: command.name(), source })
+    let failed = |source| ProcessError::Spawn { program: command.name(), source };
+    let layers = command.sandbox.as_ref().map(Layers::prepare).transpose().map_err(failed)?;
+    let mut limits = command.limits;
+    // Between fork and exec a child has our memory. A child behind walls stays as closed as we are until it
+    // is another program, and then we write its score ourselves.
+    if layers.is_some() && slot.is_none() {
+        // The kernel counts what the user runs already, which a sandbox has no part in.
+        let user = command.user.map_or_else(|| rustix::process::geteuid().as_raw(), |(uid, _)| uid);
+        limits.processes = limits.processes.map(|most| most + sandbox::threads_of(user));
+    }
+    let score = layers.as_ref().and_then(|_| limits.oom_score_adj.take());
+    before_exec(&mut child, limits, layers, own_session);
+    let child = child.spawn().map_err(failed)?;
+    if let (Some(score), Some(id)) = (score, child.id()) {
+        // It may have ended already.
+        std::fs::write(format!("/proc/{id}/oom_score_adj"), score.to_string()).ok();
+    }
+    Ok(child)
 }
 
-#[expect(unsafe_code, reason = "a session and limits of its own can only be given between fork and exec")]
-fn before_exec(child: &mut tokio::process::Command, limits: crate::Limits, own_session: bool) {
+#[expect(unsafe_code, reason = "a session, limits and walls of its own can only be given between fork and exec")]
+fn before_exec(child: &mut tokio::process::Command, limits: crate::Limits, mut layers: Option<Layers>, own_session: bool) {
     let prepare = move || {
         if own_session {
             rustix::process::setsid()?;
         }
-        limits.apply()
+        limits.apply()?;
+        layers.as_mut().map_or(Ok(()), Layers::apply)
     };
     // SAFETY: between fork and exec only system calls are allowed, since other threads may have held
     // locks when we forked. The closure makes system calls, and neither allocates nor locks.
     unsafe { child.pre_exec(prepare) };
+}
+
+/// Kills every process of the user `uid`, all at once: the kernel lets none of them start another meanwhile.
+#[expect(clippy::disallowed_methods, reason = "only a process of that user can ask the kernel for it")]
+#[expect(unsafe_code, reason = "the signal is sent between fork and exec, and no exec follows")]
+pub(crate) fn kill_user(uid: u32) -> io::Result<()> {
+    let mut killer = std::process::Command::new("/nonexistent");
+    killer.uid(uid).gid(uid).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let kill_all = move || {
+        // As root it would end everything there is.
+        if uid != 0 && rustix::process::geteuid().as_raw() == uid && rustix::process::getuid().as_raw() == uid {
+            // The group -1 is everybody that we may signal, but for ourselves. There may be nobody.
+            kill_process_group(Pid::INIT, Signal::KILL).ok();
+        }
+        Err(io::Error::from_raw_os_error(libc::ECANCELED))
+    };
+    // SAFETY: as above; the closure makes system calls only.
+    unsafe { killer.pre_exec(kill_all) };
+    match killer.spawn() {
+        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Err(io::Error::other("a process that should only have sent a signal was started")),
+    }
 }
 
 fn locate(command: &Command) -> Result<PathBuf, ProcessError> {

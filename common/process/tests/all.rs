@@ -1,8 +1,10 @@
 //! Real processes and real PostgreSQL servers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod escapes;
 mod postgres;
 mod run;
+mod sandbox;
 mod service;
 
 use std::ffi::OsString;

@@ -1,0 +1,133 @@
+//! Which walls there are, and which the machine can give.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::{CapabilitySet, capabilities};
+
+use super::{landlock, seccomp};
+
+/// Which walls stand around a command. Each is stronger than those before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Level {
+    /// None but the limits: only where the kernel has no seccomp.
+    None,
+    /// Our own user; system calls that lead out are refused.
+    Seccomp,
+    /// The same, and Landlock: files, signals and sockets outside of the profile are out of reach.
+    Landlock,
+    /// A user of its own for each slot, and seccomp.
+    Uid,
+    /// A user of its own, Landlock and seccomp.
+    Full,
+}
+
+impl Level {
+    /// From the weakest.
+    pub const ALL: [Self; 5] = [Self::None, Self::Seccomp, Self::Landlock, Self::Uid, Self::Full];
+
+    /// As it is written in options, logs and figures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Seccomp => "seccomp",
+            Self::Landlock => "landlock",
+            Self::Uid => "uid",
+            Self::Full => "full",
+        }
+    }
+
+    /// Whether commands run as a user of their own.
+    pub const fn has_own_user(self) -> bool {
+        matches!(self, Self::Uid | Self::Full)
+    }
+
+    pub(crate) const fn has_landlock(self) -> bool {
+        matches!(self, Self::Landlock | Self::Full)
+    }
+
+    pub(crate) const fn has_seccomp(self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    pub(crate) const fn without_own_user(self) -> Self {
+        match self {
+            Self::Uid => Self::Seccomp,
+            Self::Full => Self::Landlock,
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        Self::ALL.into_iter().find(|level| level.name() == text).ok_or_else(|| format!("no level {text:?}; there are {}", names()))
+    }
+}
+
+/// What this machine can give, found by trying.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Machine {
+    /// The version of Landlock that is used; 0 = the kernel has none, or does not let us.
+    pub landlock_abi: u8,
+    /// Whether system calls can be filtered.
+    pub seccomp: bool,
+    /// Whether we may become other users, and end what they run: root, with the capabilities for it.
+    pub users: bool,
+}
+
+impl Machine {
+    /// This machine, looked at once.
+    pub fn this() -> Self {
+        static THIS: OnceLock<Machine> = OnceLock::new();
+        *THIS.get_or_init(|| Self { landlock_abi: landlock::abi(), seccomp: seccomp::works(), users: may_become_others() })
+    }
+
+    /// The most that it can give.
+    pub fn level(self) -> Level {
+        match (self.seccomp, self.landlock_abi > 0, self.users) {
+            (false, _, _) => Level::None,
+            (true, true, true) => Level::Full,
+            (true, false, true) => Level::Uid,
+            (true, true, false) => Level::Landlock,
+            (true, false, false) => Level::Seccomp,
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let landlock = match self.landlock_abi {
+            0 => "no Landlock".to_owned(),
+            abi => format!("Landlock ABI {abi}"),
+        };
+        let seccomp = if self.seccomp { "seccomp" } else { "no seccomp" };
+        let users = if self.users { "a user of its own for each slot" } else { "no users of their own (not root)" };
+        write!(f, "{landlock}, {seccomp}, {users}")
+    }
+}
+
+fn may_become_others() -> bool {
+    let needed = CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL | CapabilitySet::CHOWN;
+    rustix::process::geteuid().is_root() && capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
+}
+
+/// Closes this process's memory, environment and descriptors to every other process of its user, and
+/// switches its core dumps off. To be called before a secret is read; children of ours begin with this and
+/// are readable again only as another program.
+pub fn protect_this_process() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!("other programs of this user can read the memory of this process: {error}");
+    }
+}

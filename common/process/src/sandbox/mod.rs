@@ -1,0 +1,65 @@
+//! Walls of the kernel around what untrusted code runs.
+//!
+//! A [`Profile`] says what a command may reach and use, a [`Level`] which walls stand: the best that the
+//! machine gives ([`Machine`]) unless somebody asks for less. [`Command::sandbox`](crate::Command::sandbox)
+//! puts a command behind them. There is no list of permitted commands: what is not behind a wall is
+//! permitted, whatever its name.
+//!
+//! The walls, from the outside: a user of its own ([`Slot`]); no new privileges and no capabilities;
+//! Landlock (files, signals and sockets outside); seccomp (system calls that lead out); limits of the kernel
+//! ([`Limits`](crate::Limits)); what it uses of memory and disk looked at every 250 ms; and at its end
+//! everything is killed that it started, whatever session it went to.
+//!
+//! No namespaces: Fargate gives none.
+
+mod census;
+mod landlock;
+mod layers;
+mod level;
+mod profile;
+mod seccomp;
+mod slot;
+mod system;
+mod usage;
+mod watch;
+
+pub use level::{Level, Machine, protect_this_process};
+pub use profile::{Network, Profile};
+pub use slot::{Slot, SlotError, Slots};
+pub use system::{Unreachable, toolchains, unreachable};
+pub use watch::Excess;
+
+pub(crate) use census::{MARK, Run, registered, threads_of};
+pub(crate) use layers::Layers;
+pub(crate) use watch::Watch;
+
+use std::sync::Arc;
+
+/// Behind which walls a command runs.
+#[derive(Clone, Debug)]
+pub struct Sandbox {
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) level: Level,
+    pub(crate) slot: Option<Slot>,
+}
+
+impl Sandbox {
+    /// The walls of `level` around `profile`, as the user of `slot`. Without a slot the command runs as the
+    /// user that we are, and a level with a user of its own becomes the one below that has the same walls.
+    pub fn new(profile: Arc<Profile>, level: Level, slot: Option<Slot>) -> Self {
+        let level = if slot.is_some() { level } else { level.without_own_user() };
+        let slot = slot.filter(|_| level.has_own_user());
+        Self { profile, level, slot }
+    }
+
+    /// The same walls around another profile.
+    #[must_use]
+    pub fn around(self, profile: Profile) -> Self {
+        Self { profile: Arc::new(profile), ..self }
+    }
+
+    /// The walls that stand.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+}

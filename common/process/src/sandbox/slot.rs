@@ -1,0 +1,118 @@
+//! Users for untrusted code: one for each job that runs, so that no two meet.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::spawn::kill_user;
+
+/// The first user of a slot. Nobody else on the machine may have these numbers: Debian and systemd give out
+/// none of them.
+pub(super) const FIRST_UID: u32 = 63_488;
+/// How many there are.
+const COUNT: u32 = 256;
+
+/// Why there is no slot.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// Every user is taken; the job waits.
+    #[error("all {COUNT} users of the sandbox (from {FIRST_UID}) are taken by processes of this machine")]
+    Full,
+    /// The folder of the locks cannot be used.
+    #[error("cannot lock a user of the sandbox in {}: {source}", folder.display())]
+    Locks {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The users of this machine's slots. Processes share them by file locks, which the kernel gives back when a
+/// process dies.
+#[derive(Clone, Debug)]
+pub struct Slots {
+    folder: Arc<PathBuf>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { folder: Arc::new(PathBuf::from("/run/codeteam/slots")) }
+    }
+}
+
+/// A user that nobody else has as long as a copy of this lives. Its group has the same number.
+#[derive(Clone, Debug)]
+pub struct Slot {
+    uid: u32,
+    // Held for its lock.
+    _lock: Arc<File>,
+}
+
+impl Slots {
+    /// A free user. What an earlier process left running as it is killed.
+    ///
+    /// # Errors
+    /// When none is free, or the locks cannot be used.
+    pub fn take(&self) -> Result<Slot, SlotError> {
+        // Not always from the first: what an ended job left in shared folders is not found by the next one.
+        let start = std::process::id() % COUNT;
+        (0..COUNT).find_map(|offset| self.try_take(FIRST_UID + (start + offset) % COUNT).transpose()).unwrap_or(Err(SlotError::Full))
+    }
+
+    /// The user that `folder` belongs to, when it is one of ours and free.
+    ///
+    /// # Errors
+    /// When the locks cannot be used.
+    pub fn take_owner_of(&self, folder: &Path) -> Result<Option<Slot>, SlotError> {
+        let owner = folder.symlink_metadata().map(|status| status.uid()).ok();
+        let owner = owner.filter(|uid| (FIRST_UID..FIRST_UID + COUNT).contains(uid));
+        owner.map_or(Ok(None), |uid| self.try_take(uid))
+    }
+
+    fn try_take(&self, uid: u32) -> Result<Option<Slot>, SlotError> {
+        let failed = |source| SlotError::Locks { folder: self.folder.to_path_buf(), source };
+        fs::create_dir_all(&*self.folder).map_err(failed)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.folder.join(uid.to_string()));
+        let file = file.map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+            other => other.map_err(|error| failed(error.into()))?,
+        }
+        kill_user(uid).map_err(failed)?;
+        Ok(Some(Slot { uid, _lock: Arc::new(file) }))
+    }
+}
+
+impl Slot {
+    /// The user, and its group.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    /// Gives `folder` and all that is in it to this user. Links are given, never followed.
+    ///
+    /// Only for what no untrusted process could reach before: nobody may move things about meanwhile.
+    ///
+    /// # Errors
+    /// The first thing that could not be given.
+    pub fn give(&self, folder: &Path) -> io::Result<()> {
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    lchown(entry.path(), Some(self.uid), Some(self.uid))?;
+                }
+            }
+            lchown(&folder, Some(self.uid), Some(self.uid))?;
+        }
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    }
+}
