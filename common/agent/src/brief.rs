@@ -2,6 +2,8 @@
 
 use domain::{AllowedPaths, Caps, Kind, Mode};
 
+use crate::TestCommand;
+
 /// The frozen task of one job. Nothing in it changes while the job runs, or the conversation could not be
 /// rebuilt.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +25,7 @@ pub struct Brief {
     /// The caps of the whole job, for its current mode.
     pub caps: Caps,
     /// The command that runs the repository's tests, where it is known.
-    pub test_command: Option<String>,
+    pub test_command: Option<TestCommand>,
     /// What a change may touch.
     pub allowed_paths: AllowedPaths,
 }

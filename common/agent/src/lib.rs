@@ -16,6 +16,7 @@ mod guards;
 mod history;
 mod notes;
 mod prompt;
+pub mod test_command;
 pub mod tools;
 mod workspace;
 
@@ -25,5 +26,6 @@ pub use estimate::{ContextFull, estimate};
 pub use guards::{Verdict, verdict};
 pub use history::{Hint, PastStep, ToolsRan};
 pub use notes::note;
+pub use test_command::TestCommand;
 pub use tools::{AgentError, Environment, Tool, ToolContext, ToolError, ToolOutput, Toolbox, run_tools};
 pub use workspace::Workspace;

@@ -2,7 +2,7 @@
 
 use domain::{Caps, Kind, Mode};
 
-use crate::Brief;
+use crate::{Brief, TestCommand};
 
 /// Follows a reply without any tool call.
 pub(crate) const NUDGE: &str = include_str!("../prompts/nudge.md");
@@ -38,10 +38,6 @@ pub(crate) fn task(brief: &Brief) -> String {
         Mode::Mechanic => include_str!("../prompts/modes/mechanic.md"),
         Mode::Genius => include_str!("../prompts/modes/genius.md"),
     };
-    let tests = match &brief.test_command {
-        Some(command) => format!("The tests run with `{command}`."),
-        None => "Nobody said how the tests run: find out.".to_owned(),
-    };
     let values = [
         ("repository", brief.repository.as_str()),
         ("asked_in", &asked_in),
@@ -49,12 +45,30 @@ pub(crate) fn task(brief: &Brief) -> String {
         ("instructions", &instructions),
         ("paths", &paths(brief)),
         ("mode", mode.trim()),
-        ("tests", &tests),
+        ("tests", &tests(brief)),
         ("steps", &steps.to_string()),
         ("tokens", &tokens.to_string()),
         ("seconds", &(active_ms / 1000).to_string()),
     ];
     fill(include_str!("../prompts/task.md"), &values)
+}
+
+/// How the tests run, and how that is known.
+fn tests(brief: &Brief) -> String {
+    match &brief.test_command {
+        Some(TestCommand { command, known_from, is_stated: true }) => {
+            format!("The tests run with {}, as {known_from} says.", code(command))
+        }
+        Some(TestCommand { command, known_from, is_stated: false }) => {
+            format!("To judge by {known_from}, the tests run with {}; nobody has tried it.", code(command))
+        }
+        None => "Nobody said how the tests run: find out.".to_owned(),
+    }
+}
+
+/// A command as code in Markdown, backticks of its own included.
+fn code(command: &str) -> String {
+    if command.contains('`') { format!("`` {command} ``") } else { format!("`{command}`") }
 }
 
 /// What a change is limited to, where it is.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent::{AgentError, Brief, Environment, PastStep, ToolContext, Toolbox, ToolsRan, Workspace, run_tools};
+use agent::{AgentError, Brief, Environment, PastStep, TestCommand, ToolContext, Toolbox, ToolsRan, Workspace, run_tools};
 use domain::{AllowedPaths, Caps, Kind, Mode, Usage};
 use llm::{ProviderName, Reply, StopReason, ToolCall, ToolResult};
 use process::Limits;
@@ -140,7 +140,7 @@ pub fn brief() -> Brief {
         number: Some(12),
         instructions: Some("Run `make test`.".into()),
         caps: Caps::MECHANIC,
-        test_command: Some("make test".into()),
+        test_command: Some(TestCommand { command: "make test".into(), known_from: ".codeteam.toml".into(), is_stated: true }),
         allowed_paths: AllowedPaths::all(),
     }
 }

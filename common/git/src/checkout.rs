@@ -1,7 +1,7 @@
 //! A job's working copy: a workspace for untrusted code, and beside it the trusted GIT_DIR.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use process::{Command, Exit};
 use tokio_util::sync::CancellationToken;
@@ -116,34 +116,6 @@ impl Checkout {
         let tree = if links.is_empty() { self.write_tree("index").await? } else { self.write_tree_with(links).await? };
         let nested = nested.iter().map(|link| String::from_utf8_lossy(&link.path).into_owned());
         Ok(Snapshot { tree, left_out: nested.chain(unreadable).collect() })
-    }
-
-    /// A file of the base commit, whatever the workspace looks like now; `None` when there is none. Links
-    /// within the repository are followed. One process.
-    ///
-    /// # Errors
-    /// [`GitError::TooLarge`] beyond `max_bytes`.
-    pub async fn read_base_file(&self, path: &str, max_bytes: usize) -> Result<Option<Vec<u8>>, GitError> {
-        let within = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
-        if path.is_empty() || path.contains('\n') || !within {
-            return Ok(None); // No such path is in a tree, or git would take it for another question.
-        }
-        let question =
-            self.git.in_repository(&self.trusted, ["cat-file", "--batch", "--follow-symlinks"]).stdin(format!("{}:{path}\n", self.base));
-        // Half of the cap must hold the whole answer: its first line, the file, a line break.
-        let output = self.git.output(question.output_cap(2 * (max_bytes + 256)), &CancellationToken::new()).await?;
-        let answer = output.stdout;
-        let line = answer.iter().position(|&byte| byte == b'\n').unwrap_or(answer.len());
-        let header = String::from_utf8_lossy(&answer[..line]).into_owned();
-        let size = match header.split(' ').collect::<Vec<_>>()[..] {
-            [_, "blob", size] => size.parse::<usize>().ok(),
-            _ => None,
-        };
-        match size {
-            None => Ok(None),
-            Some(size) if size > max_bytes => Err(GitError::TooLarge { what: path.to_owned(), limit_bytes: max_bytes }),
-            Some(size) => Ok(answer.get(line + 1..line + 1 + size).map(<[u8]>::to_vec)),
-        }
     }
 
     /// Makes the workspace equal to `tree`, from nothing: whatever lay in it is gone.

@@ -4,6 +4,7 @@
 mod checkout;
 mod checkpoint;
 mod keep;
+mod listing;
 mod mirror;
 mod push;
 mod traps;

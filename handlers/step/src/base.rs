@@ -1,10 +1,14 @@
 //! What the base commit of a job says about it: `.codeteam.toml` and the advice for agents. The job's own writing does
 //! not count.
 
+use std::collections::HashSet;
+
+use agent::TestCommand;
+use agent::test_command::Listing;
 use config::failure;
 use dispatch::HandlerError;
 use domain::project::{self, FILE, Fault, Project, Read};
-use git::{Checkout, GitError};
+use git::{Checkout, CommittedFile, GitError};
 
 /// The advice that a repository has by custom.
 const ADVICE: &str = "AGENTS.md";
@@ -21,11 +25,13 @@ pub(crate) struct Base {
     pub refuses_changes: Option<String>,
     /// The advice for agents.
     pub instructions: Option<String>,
+    /// How the tests run.
+    pub test_command: Option<TestCommand>,
 }
 
 impl Base {
-    /// Reads it. Two processes, three where the advice lies elsewhere and is not there.
-    pub(crate) async fn read(checkout: &Checkout) -> Result<Self, HandlerError> {
+    /// Reads it for a job that asks for `task`. Four processes, five where the advice lies elsewhere and is not there.
+    pub(crate) async fn read(checkout: &Checkout, task: &str) -> Result<Self, HandlerError> {
         let Read { project, faults } = match checkout.read_base_file(FILE, project::MOST_BYTES).await {
             Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
             Err(GitError::TooLarge { .. }) => Read::too_large(),
@@ -43,8 +49,30 @@ impl Base {
                 }
             },
         };
-        Ok(Self { project, notes, refuses_changes, instructions })
+        let stated = project.test_command.clone().map(|command| TestCommand { command, known_from: FILE.to_owned(), is_stated: true });
+        let test_command = match stated {
+            Some(stated) => Some(stated),
+            None => found_tests(checkout, task).await?,
+        };
+        Ok(Self { project, notes, refuses_changes, instructions, test_command })
     }
+}
+
+/// How the tests run, to judge by the files. A repository that is too large to be listed is not judged.
+async fn found_tests(checkout: &Checkout, task: &str) -> Result<Option<TestCommand>, HandlerError> {
+    const MOST_FILE_BYTES: u64 = 256 << 10;
+    let files = match checkout.files(checkout.base()).await {
+        Ok(files) => files,
+        Err(GitError::TooLarge { .. }) => return Ok(None),
+        Err(error) => return Err(failure::of_git(error)),
+    };
+    let listing = Listing::new(files.iter().map(|file| file.path.as_str()), task);
+    let wanted: HashSet<&str> = listing.wanted().into_iter().collect();
+    let wanted: Vec<&CommittedFile> =
+        files.iter().filter(|file| file.size_bytes <= MOST_FILE_BYTES && wanted.contains(file.path.as_str())).collect();
+    let contents = checkout.read_files(&wanted).await.map_err(failure::of_git)?;
+    let texts = wanted.iter().zip(contents).map(|(file, bytes)| (file.path.clone(), String::from_utf8_lossy(&bytes).into_owned()));
+    Ok(listing.detect(&texts.collect()))
 }
 
 fn refusal(fault: &Fault) -> String {

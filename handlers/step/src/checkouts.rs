@@ -17,6 +17,7 @@ use failpoints::fail_point;
 use git::{Checkout, Git, Remote};
 use github::Forge;
 use store::Db;
+use store::jobs::Job;
 use store::steps::{self, Work};
 use tokio::time::Instant;
 
@@ -61,7 +62,7 @@ impl Checkouts {
         if read_marker(&folder).await == Some(done)
             && let Some(checkout) = Checkout::open(&self.git, &folder).await.map_err(failure::of_git)?
         {
-            let said = self.base(job.job_id, epoch, &checkout).await?;
+            let said = self.base(job, epoch, &checkout).await?;
             return job_checkout(checkout, said, &folder);
         }
         let started = Instant::now();
@@ -81,7 +82,7 @@ impl Checkouts {
             let tree = tree.parse().map_err(failure::of_git)?;
             checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
         }
-        let said = self.base(job.job_id, epoch, &checkout).await?;
+        let said = self.base(job, epoch, &checkout).await?;
         fail_point!(BeforePrepared);
         steps::prepared(db, job.job_id, epoch, base.as_str(), &said.notes, started.elapsed()).await.map_err(failure::of_store)?;
         fail_point!(AfterPrepared);
@@ -119,13 +120,13 @@ impl Checkouts {
     }
 
     /// What the base commit says.
-    async fn base(&self, job_id: JobId, epoch: Epoch, checkout: &Checkout) -> Result<Arc<Base>, HandlerError> {
-        let folder = self.folder(job_id, epoch);
+    async fn base(&self, job: &Job, epoch: Epoch, checkout: &Checkout) -> Result<Arc<Base>, HandlerError> {
+        let folder = self.folder(job.job_id, epoch);
         let known = self.bases.lock().unwrap_or_else(PoisonError::into_inner).get(&folder).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let read = Arc::new(Base::read(checkout).await?);
+        let read = Arc::new(Base::read(checkout, &format!("{}\n{}", job.input.title, job.input.body)).await?);
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, Arc::clone(&read));
         Ok(read)
     }

@@ -181,7 +181,7 @@ impl Turn<'_> {
         self.caps = base.project.caps.lower(self.caps);
         self.brief.caps = self.caps;
         self.brief.instructions = base.instructions.clone();
-        self.brief.test_command = base.project.test_command.clone();
+        self.brief.test_command = base.test_command.clone();
         self.brief.allowed_paths = base.project.allowed_paths.clone();
         let cause = base.refuses_changes.clone().filter(|_| self.brief.kind == Kind::Change)?;
         Some(StepResponse::Done { outcome: Outcome::Failed { cause } })

@@ -31,7 +31,7 @@ async fn the_repository_lowers_caps_names_its_tests_and_advice_and_limits_what_i
     let (job_id, epoch) = world.job(new_job()).await;
     assert_eq!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::CapReached { cap: CapReached::Steps });
     let first = request(&world, 1).await;
-    for words in ["The tests run with `make check`", "You have 2 steps", "Count in cents.", "src/**"] {
+    for words in ["The tests run with `make check`, as .codeteam.toml says.", "You have 2 steps", "Count in cents.", "src/**"] {
         assert!(first.contains(words), "{words} in {first}");
     }
     assert!(!first.contains("Old advice."), "{first}");
@@ -39,6 +39,18 @@ async fn the_repository_lowers_caps_names_its_tests_and_advice_and_limits_what_i
     assert_eq!(results.matches("allows only src/**").count(), 2, "{results}");
     assert!(results.contains("src/b.py is created"), "{results}");
     assert_eq!(steps::notes(&world.test.db, job_id).await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn without_a_word_about_tests_the_files_of_the_base_commit_tell() {
+    let mut world = World::new().await;
+    let files = [("web/package.json", "{\"scripts\": {\"test\": \"vitest\"}}"), ("web/yarn.lock", ""), ("web/cart.ts", "")];
+    world.repository = Repository::with(&files).await;
+    let worker = world.worker("a", json!([finish()]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    worker.drive(job_id, epoch).await.unwrap();
+    let told = "To judge by web/package.json and web/yarn.lock, the tests run with `cd web && yarn test`; nobody has tried it.";
+    assert!(request(&world, 1).await.contains(told));
 }
 
 #[tokio::test]
