@@ -24,6 +24,11 @@ invoke: ## Run one handler with a sample event: HANDLER=enqueue EVENT=events/enq
 	@$(CARGO) build --quiet --locked --package codeteam
 	@target/debug/codeteam invoke $(HANDLER) $(EVENT) $(ARGS)
 
+.PHONY: eval
+eval: ## Give evals/core to the team: scripted, or ARGS="--live --budget 5"; ARGS=--check checks the suite
+	@$(CARGO) build --quiet --locked --package codeteam
+	@target/debug/codeteam eval evals/core $(ARGS)
+
 .PHONY: test
 test: tools ## Run every test, on a private PostgreSQL that it brings itself
 	$(CARGO) build --workspace --bins --locked

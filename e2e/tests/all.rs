@@ -12,6 +12,8 @@ mod demo;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod eval;
+#[cfg(test)]
 mod invoke;
 #[cfg(test)]
 mod pooler;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod eval;
 mod money;
 mod queue;
 mod steer;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use domain::Mode;
 
+pub use eval::{Eval, Script};
 pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
 pub use queue::{Dead, DeadFilter, Dlq, Lanes, LanesCommand, Pause, Resume};
 pub use steer::{AddSchedule, Hint, Schedule, ScheduleRef};
@@ -40,6 +42,8 @@ pub enum Command {
     Demo(Demo),
     /// Do one task in a repository of yours: the result is a new branch, your working tree is not touched.
     Run(Run),
+    /// Give a folder of tasks to the team, and let hidden tests and checks say which it solves.
+    Eval(Eval),
     /// Start everything on this machine: PostgreSQL, server and worker, until Ctrl-C.
     Up(Up),
     /// Serve webhooks and, if asked, the Lambda Invoke API; does triage and sweeps expired leases.

@@ -73,6 +73,16 @@ impl Handlers {
     pub async fn new(services: &Services) -> anyhow::Result<Self> {
         Ok(Self { step: Step::configure(services).await?, finalize: Finalize::configure(services).await?, figures: Figures::default() })
     }
+
+    /// The same, which ask the providers of `services` and no others.
+    ///
+    /// # Errors
+    /// When those cannot be made: a file of replies that cannot be read, say.
+    pub(crate) fn asking(&self, services: &Services) -> anyhow::Result<Self> {
+        let mut handlers = self.clone();
+        handlers.step.providers = services.providers()?;
+        Ok(handlers)
+    }
 }
 
 impl Perform for Handlers {

@@ -14,8 +14,8 @@ use markdown::Document;
 /// The documents that people read, by their path from the root.
 fn documents() -> Vec<Document> {
     let mut paths: Vec<PathBuf> = ["", "docs"].iter().flat_map(|folder| listed(folder, "md")).collect();
-    paths.extend(["events/README.md", "examples/README.md"].map(PathBuf::from));
-    assert!(paths.len() >= 6, "README, CONTRIBUTING, CHANGELOG, docs/ and two more: {paths:?}");
+    paths.extend(["events/README.md", "examples/README.md", "evals/README.md"].map(PathBuf::from));
+    assert!(paths.len() >= 6, "README, CONTRIBUTING, CHANGELOG, docs/ and three more: {paths:?}");
     paths.iter().map(|path| document(&path.to_string_lossy())).collect()
 }
 

@@ -100,6 +100,19 @@ impl Database {
     }
 }
 
+/// That somebody can be asked for `model`, or for the first of `mode` where none is named.
+///
+/// # Errors
+/// [`Failure::Usage`] for a model that nobody knows, [`Failure::Environment`] for a key that is missing.
+pub(crate) fn check_model(services: &Services, mode: Mode, model: Option<&str>) -> Result<(), Failure> {
+    let (models, providers) = (services.models(), services.providers()?);
+    let model = match model {
+        Some(name) => models.lookup(name).map_err(|error| Failure::Usage(error.to_string()))?,
+        None => models.default_for(mode, &providers).map_err(|error| Failure::Environment(error.into()))?,
+    };
+    providers.provider_for(model).map(drop).map_err(|error| Failure::Environment(error.into()))
+}
+
 /// What comes before a job. An interruption drops it, and all that it has begun goes with it: folders, children,
 /// a private database.
 pub(crate) async fn unless_interrupted<T>(

@@ -5,7 +5,9 @@ mod cost;
 mod demo;
 mod dlq;
 mod doctor;
+mod eval;
 mod follow;
+mod git_cli;
 mod hint;
 mod invoke;
 mod jobs;
@@ -57,7 +59,7 @@ fn start_log(command: &Command, settings: &Settings) {
         Command::Serve(_) | Command::Work(_) => (Format::of_service(), "info"),
         Command::Up(_) => (Format::Text, "info"),
         // The job's events say it already.
-        Command::Demo(_) | Command::Run(_) => (Format::Text, "error"),
+        Command::Demo(_) | Command::Run(_) | Command::Eval(_) => (Format::Text, "error"),
         _ => (Format::Text, "warn"),
     };
     let traces = settings.otlp_endpoint.as_ref().map(|_| telemetry::layer::<Registry>());
@@ -69,6 +71,7 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
     match cli.command {
         Command::Demo(args) => demo::run(args, json, settings).await,
         Command::Run(args) => run::run(args, json, settings).await,
+        Command::Eval(args) => eval::run(args, json, settings).await,
         Command::Up(args) => up::run(args, settings).await,
         Command::Serve(args) => serve::run(args, settings).await,
         Command::Work(args) => work::run(args, settings).await,

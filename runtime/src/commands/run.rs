@@ -15,7 +15,7 @@ use store::jobs::Finished;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::ended;
-use super::local::{Database, unless_interrupted, work_on};
+use super::local::{Database, check_model, unless_interrupted, work_on};
 use crate::cli::Run;
 use crate::exit::{Failure, Outcome};
 use crate::screen::{self, progress};
@@ -138,14 +138,8 @@ fn new_job(args: &Run, remote: &Remote, settings: &Settings) -> NewJob {
 /// What can be known to fail is said before anything is started: a model that nobody can call, a repository
 /// that cannot be cloned.
 async fn check(services: &Services, job: &NewJob, remote: &Remote) -> Result<(), Failure> {
-    let (models, providers) = (services.models(), services.providers()?);
-    let usage = |error: &dyn std::fmt::Display| Failure::Usage(error.to_string());
     let mode = job.mode.unwrap_or(domain::Mode::Mechanic);
-    let model = match job.model.as_ref().or(services.settings.model.as_ref()) {
-        Some(name) => models.lookup(name).map_err(|error| usage(&error))?,
-        None => models.default_for(mode, &providers).map_err(|error| Failure::Environment(error.into()))?,
-    };
-    providers.provider_for(model).map_err(|error| Failure::Environment(error.into()))?;
+    check_model(services, mode, job.model.as_deref().or(services.settings.model.as_deref()))?;
     let mirror = services.git().mirror(remote, &CancellationToken::new()).await.map_err(of_git)?;
     mirror.resolve(job.input.base.as_deref()).await.map_err(of_git)?;
     Ok(())

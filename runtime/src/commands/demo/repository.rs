@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use include_dir::{Dir, include_dir};
 use process::{Command, Exit, Output};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+
+use crate::commands::git_cli::GitCli;
 
 static TALLY: Dir = include_dir!("$CARGO_MANIFEST_DIR/../examples/tally");
 
@@ -56,8 +58,8 @@ impl Example {
         let clone = tempfile::tempdir_in(&self.folder)?;
         let bare = self.bare.display().to_string();
         self.git(clone.path(), &["clone", "--quiet", "--branch", branch, &bare, "clone"]).await?;
-        let command = self.command("python3").args(["-B", "-m", "unittest"]).cwd(clone.path().join("clone"));
-        let output = run(command).await?;
+        let command = Command::new("python3").path(&self.path).args(["-B", "-m", "unittest"]).cwd(clone.path().join("clone"));
+        let output = process::run(command.timeout(Duration::from_secs(60)), &CancellationToken::new()).await?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let ran = text.lines().rev().find(|line| line.starts_with("Ran ")).unwrap_or("the tests did not run");
         let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
@@ -71,22 +73,6 @@ impl Example {
     }
 
     async fn git(&self, folder: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
-        let identity = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"].map(|name| (name, "octocat"));
-        let mail = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"].map(|name| (name, "octocat@users.noreply.github.com"));
-        let quiet = [("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("LC_ALL", "C")];
-        let command = self.command("git").args(arguments).cwd(folder).envs(identity).envs(mail).envs(quiet);
-        let output = run(command).await?;
-        if output.exit != Exit::Code(0) {
-            bail!("git {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(output)
+        GitCli::new(&self.path).run(folder, arguments).await
     }
-
-    fn command(&self, program: &str) -> Command {
-        Command::new(program).path(&self.path).timeout(Duration::from_secs(60))
-    }
-}
-
-async fn run(command: Command) -> anyhow::Result<Output> {
-    Ok(process::run(command, &CancellationToken::new()).await?)
 }

@@ -1,0 +1,2 @@
+export { Document } from './document.js';
+export { words } from './words.js';

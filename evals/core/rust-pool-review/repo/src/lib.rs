@@ -1,0 +1,5 @@
+//! Clients for the archive service.
+
+mod connection;
+
+pub use connection::{Connection, ConnectionError};
