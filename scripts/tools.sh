@@ -22,6 +22,17 @@ if [ ! -x /usr/sbin/pgbouncer ] && ! command -v pgbouncer >/dev/null; then
     fi
 fi
 
+# The tests of the sandbox build a project in each of these languages; where one cannot be had they say so.
+if ! command -v go >/dev/null; then
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        echo "tools: installing golang with apt-get" >&2
+        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends golang-go >/dev/null; } ||
+            echo "tools: Go cannot be had: its test is skipped" >&2
+    else
+        echo "tools: Go is not installed: its test is skipped (on Debian and Ubuntu: sudo apt-get install golang-go)" >&2
+    fi
+fi
+
 if cmp -s scripts/requirements.txt "$installed" && "$venv/bin/python3" -m pip --version >/dev/null 2>&1; then
     exit 0
 fi

@@ -12,6 +12,7 @@ mod ledger;
 mod peers;
 mod queue;
 mod sizes;
+mod spawn;
 mod step_cost;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ async fn run(arguments: &[&str]) -> Result<()> {
         ["dispatch"] => dispatch_cost::run().await,
         ["step"] => step_cost::run().await,
         ["ledger"] => ledger::run().await,
+        ["spawn"] => spawn::run().await,
         ["sizes"] => sizes::run().await,
         ["claim"] => claim::run(1).await,
         ["claim", "--pinned-minutes", minutes] => claim::run(minutes.parse().context("minutes are a whole number")?).await,
@@ -46,11 +48,14 @@ async fn run(arguments: &[&str]) -> Result<()> {
         [] | ["all"] => {
             dispatch_cost::run().await?;
             step_cost::run().await?;
+            spawn::run().await?;
             ledger::run().await?;
             sizes::run().await?;
             claim::run(1).await
         }
-        other => bail!("no benchmark {:?}; there are dispatch, step, ledger, sizes, claim, all, and queue on its own", other.join(" ")),
+        other => {
+            bail!("no benchmark {:?}; there are dispatch, step, spawn, ledger, sizes, claim, all, and queue on its own", other.join(" "))
+        }
     }
 }
 

@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("llm", &["domain"]),
     ("store", &["domain"]),
     ("agent", &["domain", "llm", "process"]),
-    ("config", &["dispatch", "domain", "git", "github", "llm", "store"]),
+    ("config", &["dispatch", "domain", "git", "github", "llm", "process", "store"]),
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
     ("triage", &["config", "dispatch", "domain", "failpoints", "github", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),

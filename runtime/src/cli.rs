@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use domain::Mode;
+use process::sandbox::Level;
 
 pub use eval::{Eval, Script};
 pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
@@ -137,6 +138,10 @@ pub struct Run {
     /// Take the model's replies from this file: nobody is called, nothing is paid.
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub script: Option<PathBuf>,
+    /// Refuse to start where tools cannot run in a sandbox of at least this level: none, seccomp, landlock, uid or
+    /// full (docs/sandbox.md).
+    #[arg(long, value_name = "LEVEL")]
+    pub sandbox_min: Option<Level>,
 }
 
 /// `codeteam up`.
@@ -148,6 +153,10 @@ pub struct Up {
     /// Jobs at the same time.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
+    /// Refuse to start where tools cannot run in a sandbox of at least this level: none, seccomp, landlock, uid or
+    /// full (docs/sandbox.md).
+    #[arg(long, value_name = "LEVEL")]
+    pub sandbox_min: Option<Level>,
 }
 
 /// `codeteam serve`.
@@ -163,6 +172,10 @@ pub struct Serve {
     /// Show figures for Prometheus at /metrics of this address: a port that is not open to the world.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Refuse to start where tools cannot run in a sandbox of at least this level: none, seccomp, landlock, uid or
+    /// full (docs/sandbox.md).
+    #[arg(long, value_name = "LEVEL")]
+    pub sandbox_min: Option<Level>,
 }
 
 /// `codeteam work`.
@@ -180,6 +193,10 @@ pub struct Work {
     /// Show figures for Prometheus at /metrics of this address.
     #[arg(long, value_name = "ADDRESS")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Refuse to start where tools cannot run in a sandbox of at least this level: none, seccomp, landlock, uid or
+    /// full (docs/sandbox.md).
+    #[arg(long, value_name = "LEVEL")]
+    pub sandbox_min: Option<Level>,
 }
 
 /// `codeteam invoke`.

@@ -9,6 +9,7 @@ pub mod invoke_api;
 pub mod leases;
 pub mod perform;
 pub mod registry;
+mod sandbox;
 pub mod screen;
 pub mod server;
 pub mod shutdown;
@@ -25,6 +26,8 @@ use clap::Parser;
 
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
+    // Before anything secret is read.
+    process::sandbox::protect_this_process();
     let cli = cli::Cli::parse();
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -24,6 +24,7 @@ pub fn run<H: Configured>() -> ExitCode {
 }
 
 fn start<H: Configured>() -> anyhow::Result<()> {
+    process::sandbox::protect_this_process();
     logging::to_stderr(logging::Format::Json, "info");
     // Lambda's client panics without it.
     if Environment::of_process().only(&["AWS_LAMBDA_RUNTIME_API"]).is_empty() {

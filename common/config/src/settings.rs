@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use domain::{Caps, MicroUsd, Mode, Secret};
+use process::sandbox::{Level, Machine, toolchains};
 use store::Route;
 use store::retention::Keep;
 
@@ -66,6 +67,10 @@ pub struct Settings {
     pub otlp_endpoint: Option<Secret>,
     /// `CODETEAM_FORWARDED_FOR=1`: a balancer stands before the server and writes down who asks.
     pub forwarded_for: bool,
+    /// `CODETEAM_SANDBOX`: the walls around tools are at most these; the best of the machine unless set.
+    pub sandbox: Level,
+    /// `CODETEAM_TOOLCHAINS`: folders beside those of `PATH` that tools may read and run, separated by colons.
+    pub toolchains: Vec<PathBuf>,
     /// `PATH`: where tools are looked for.
     pub path: String,
     /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
@@ -115,7 +120,7 @@ impl Settings {
     /// The first variable that cannot be understood.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_env() -> Result<Self, SettingsError> {
-        let root = std::fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0);
+        let root = rustix::process::geteuid().is_root();
         let settings = Self::read(|name| std::env::var(name).ok(), root)?;
         Ok(Self { environment: Environment::of_process(), ..settings })
     }
@@ -170,9 +175,21 @@ impl Settings {
                 .flatten(),
             otlp_endpoint: secret("OTEL_EXPORTER_OTLP_ENDPOINT"),
             forwarded_for: parsed::<u8>(text, "CODETEAM_FORWARDED_FOR", "1 or 0")? == Some(1),
+            sandbox: parsed(text, "CODETEAM_SANDBOX", "none, seccomp, landlock, uid or full")?.unwrap_or(Level::Full),
+            toolchains: text("CODETEAM_TOOLCHAINS").map(|list| std::env::split_paths(&list).collect()).unwrap_or_default(),
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             environment: Environment::default(),
         })
+    }
+
+    /// The walls around tools: the best that this machine gives, and that are wanted.
+    pub fn sandbox_level(&self) -> Level {
+        Machine::this().level_up_to(self.sandbox)
+    }
+
+    /// What tools may read beside the system and their workspace.
+    pub fn readable(&self) -> Vec<PathBuf> {
+        toolchains(self.path.as_ref()).into_iter().chain(self.toolchains.iter().cloned()).collect()
     }
 
     /// The caps of `mode` as this process allows them.
@@ -251,6 +268,8 @@ mod tests {
         assert!(read(&[("STEP_CAP", "0")], false).unwrap_err().to_string().starts_with(r#"STEP_CAP is "0": expected a whole number"#));
         assert!(read(&[("TOKEN_CAP", "-1")], false).is_err());
         assert!(read(&[("RETENTION_EVENTS_MONTHS", "0")], false).is_err(), "this month is always kept");
+        let error = read(&[("CODETEAM_SANDBOX", "most")], false).unwrap_err();
+        assert_eq!(error.to_string(), r#"CODETEAM_SANDBOX is "most": expected none, seccomp, landlock, uid or full"#);
         assert_eq!(read(&[("METRICS", "statsd")], false).unwrap_err().to_string(), r#"METRICS is "statsd": expected emf"#);
         let error = read(&[("LOG_FORMAT", "xml")], false).unwrap_err();
         assert_eq!(error.to_string(), r#"LOG_FORMAT is "xml": expected json or text or auto"#);

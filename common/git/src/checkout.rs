@@ -85,6 +85,16 @@ impl Checkout {
         &self.workspace
     }
 
+    /// The mirror that its own `.git` borrows objects from: whoever works in the workspace must be able to read it.
+    ///
+    /// # Errors
+    /// When it cannot be read which one that is.
+    pub fn lender(&self) -> Result<PathBuf, GitError> {
+        let alternates = self.trusted.join("objects/info/alternates");
+        let objects = fs::read_to_string(&alternates).map_err(GitError::io("read", &alternates))?;
+        Ok(Path::new(objects.trim_end()).parent().unwrap_or(Path::new("/")).to_owned())
+    }
+
     /// The commit that it started from.
     pub fn base(&self) -> &CommitId {
         &self.base
@@ -136,12 +146,10 @@ impl Checkout {
         if !first.exists() {
             copy(&index, &first)?;
         }
-        let alternates = self.trusted.join("objects/info/alternates");
-        let objects = fs::read_to_string(&alternates).map_err(GitError::io("read", &alternates))?;
-        let mirror = Path::new(objects.trim_end()).parent().unwrap_or(Path::new("/"));
+        let mirror = self.lender()?;
         let dir = self.workspace.join(".git");
         let layout =
-            Layout { id_length: self.base.as_str().len(), borrows_from: Some(mirror), branch: "work", at: Some(&self.base), bare: false };
+            Layout { id_length: self.base.as_str().len(), borrows_from: Some(&mirror), branch: "work", at: Some(&self.base), bare: false };
         layout.create(&dir)?;
         copy(&first, &dir.join("index"))
     }

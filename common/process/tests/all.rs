@@ -1,6 +1,7 @@
 //! Real processes and real PostgreSQL servers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod builds;
 mod escapes;
 mod postgres;
 mod run;

@@ -5,6 +5,7 @@ mod endings;
 mod money;
 mod queue;
 mod refusals;
+mod sandbox;
 mod schedules;
 mod steer;
 mod up;

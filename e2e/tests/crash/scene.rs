@@ -79,6 +79,8 @@ impl Scene {
             .env("ANTHROPIC_API_KEY", ModelStub::KEY)
             .env("ANTHROPIC_BASE_URL", self.model.url())
             .env("DATABASE_CONNECTIONS", "3")
+            // The tool says outside of its workspace how far it is, where no sandbox lets it.
+            .env("CODETEAM_SANDBOX", "none")
     }
 
     /// Waits until what the scene waits for has been reached.

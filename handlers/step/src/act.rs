@@ -8,16 +8,16 @@ use config::failure;
 use dispatch::{Ctx, HandlerError};
 use failpoints::fail_point;
 use process::Limits;
+use process::sandbox::variables;
 use store::steps;
 use tokio::time::Instant;
 
 use crate::checkouts::JobCheckout;
 use crate::{Step, Turn};
 
-/// What one command of a tool may use of the machine. The number of processes is not among it: the kernel
-/// counts those of the whole user, which without a user of its own is the person's.
+/// What one command of a tool may use of the machine; what all its processes may use together is in its sandbox.
 const LIMITS: Limits = Limits {
-    processes: None,
+    processes: Some(1024),
     data_bytes: Some(8 << 30),
     file_size_bytes: Some(1 << 30),
     open_files: Some(4096),
@@ -31,7 +31,10 @@ impl Step {
         let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, turn.step_no());
         self.checkouts.begin(job_id, epoch).await?;
         let started = Instant::now();
-        let environment = Environment::new(&self.path, &checkout.home);
+        let environment = Environment::new(&self.path, &checkout.home).behind(checkout.sandbox.clone());
+        let environment = variables(self.path.as_ref())
+            .iter()
+            .fold(environment, |environment, (name, value)| environment.with(name, &value.display().to_string()));
         let context = ToolContext {
             workspace: &checkout.workspace,
             environment: &environment,

@@ -16,12 +16,14 @@ use domain::{Epoch, JobId};
 use failpoints::fail_point;
 use git::{Checkout, Git, Remote};
 use github::Forge;
+use process::Sandbox;
 use store::Db;
 use store::jobs::Job;
 use store::steps::{self, Work};
 use tokio::time::Instant;
 
 use crate::base::Base;
+use crate::walls::Walls;
 
 /// The checkout of a job.
 pub(crate) struct JobCheckout {
@@ -33,6 +35,8 @@ pub(crate) struct JobCheckout {
     pub base: Arc<Base>,
     /// A folder beside it, for caches and temporary files of the tools' commands.
     pub home: PathBuf,
+    /// What the tools run behind.
+    pub sandbox: Sandbox,
 }
 
 /// Where jobs are checked out. Cheap to clone.
@@ -42,6 +46,7 @@ pub(crate) struct Checkouts {
     forge: Arc<dyn Forge>,
     root: Arc<PathBuf>,
     bases: Bases,
+    pub(crate) walls: Walls,
 }
 
 /// What the base commit says, by checkout. It cannot change, and a git for it would cost a step more than all its
@@ -50,7 +55,7 @@ type Bases = Arc<Mutex<HashMap<PathBuf, Arc<Base>>>>;
 
 impl Checkouts {
     pub(crate) fn new(git: Git, forge: Arc<dyn Forge>, root: PathBuf) -> Self {
-        Self { git, forge, root: Arc::new(root), bases: Bases::default() }
+        Self { git, forge, root: Arc::new(root), bases: Bases::default(), walls: Walls::default() }
     }
 
     /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
@@ -61,11 +66,13 @@ impl Checkouts {
         let done = work.steps.iter().filter(|step| step.results.is_some()).map(|step| step.step_no.unsigned_abs()).max().unwrap_or(0);
         if read_marker(&folder).await == Some(done)
             && let Some(checkout) = Checkout::open(&self.git, &folder).await.map_err(failure::of_git)?
+            && self.walls.stand(&folder, checkout.workspace())?
         {
             let said = self.base(job, epoch, &checkout).await?;
-            return job_checkout(checkout, said, &folder);
+            return self.job_checkout(checkout, said, &folder);
         }
         let started = Instant::now();
+        self.walls.fall(&folder);
         remove(&folder).await.context("cannot clear an old checkout")?;
         let remote = match &job.remote {
             Some(remote) => remote.clone(),
@@ -77,17 +84,28 @@ impl Checkouts {
             Some(commit) => commit.parse().map_err(failure::of_git)?,
             None => mirror.resolve(job.input.base.as_deref()).await.map_err(failure::of_git)?,
         };
+        self.walls.close(&folder)?;
         let checkout = Checkout::create(&mirror, &base, &folder, &ctx.cancel).await.map_err(failure::of_git)?;
         if let Some((tree, pack)) = steps::checkpoint(db, job.job_id, done as i32).await.map_err(failure::of_store)? {
             let tree = tree.parse().map_err(failure::of_git)?;
             checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
         }
         let said = self.base(job, epoch, &checkout).await?;
+        self.walls.raise(&folder, &[checkout.workspace(), &home(&folder)?])?;
         fail_point!(BeforePrepared);
         steps::prepared(db, job.job_id, epoch, base.as_str(), &said.notes, started.elapsed()).await.map_err(failure::of_store)?;
         fail_point!(AfterPrepared);
         self.end(job.job_id, epoch, done).await?;
-        job_checkout(checkout, said, &folder)
+        self.job_checkout(checkout, said, &folder)
+    }
+
+    fn job_checkout(&self, git: Checkout, base: Arc<Base>, folder: &Path) -> Result<JobCheckout, HandlerError> {
+        let home = home(folder)?;
+        let workspace = Workspace::open(git.workspace()).with_context(|| format!("cannot open {}", git.workspace().display()))?;
+        let workspace = workspace.allowing(base.project.allowed_paths.clone());
+        let lender = git.lender().map_err(failure::of_git)?;
+        let sandbox = self.walls.around(folder, lender, vec![git.workspace().to_owned(), home.clone()])?;
+        Ok(JobCheckout { git, workspace, base, home, sandbox })
     }
 
     /// From now on the checkout is in no known state.
@@ -135,6 +153,7 @@ impl Checkouts {
     pub(crate) async fn remove(&self, job_id: JobId, epoch: Epoch) {
         let folder = self.folder(job_id, epoch);
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).remove(&folder);
+        self.walls.fall(&folder);
         if let Err(error) = remove(&folder).await {
             tracing::warn!(job.id = %job_id, "cannot remove the checkout {}: {error}", folder.display());
         }
@@ -145,12 +164,10 @@ impl Checkouts {
     }
 }
 
-fn job_checkout(git: Checkout, base: Arc<Base>, folder: &Path) -> Result<JobCheckout, HandlerError> {
+fn home(folder: &Path) -> anyhow::Result<PathBuf> {
     let home = folder.join("home");
     std::fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
-    let workspace = Workspace::open(git.workspace()).with_context(|| format!("cannot open {}", git.workspace().display()))?;
-    let workspace = workspace.allowing(base.project.allowed_paths.clone());
-    Ok(JobCheckout { git, workspace, base, home })
+    Ok(home)
 }
 
 fn marker(folder: &Path) -> PathBuf {

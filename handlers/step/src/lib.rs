@@ -8,6 +8,7 @@ mod act;
 mod base;
 mod checkouts;
 mod think;
+mod walls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tracing::Instrument;
 
 use base::Base;
 use checkouts::Checkouts;
+pub use walls::Walls;
 
 /// Takes the next step of a job that the caller holds.
 ///
@@ -254,6 +256,13 @@ impl Step {
         Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })
     }
 
+    /// The same step, whose tools run behind these walls.
+    #[must_use]
+    pub fn behind(mut self, walls: Walls) -> Self {
+        self.checkouts.walls = walls;
+        self
+    }
+
     /// Whether a person asked this job to stop: the one reason to abort what is paid for already.
     async fn stop_requested(&self, job_id: JobId) -> Result<bool, HandlerError> {
         Ok(!queue::stop_requested(&self.db, &[job_id]).await.map_err(failure::of_store)?.is_empty())
@@ -282,13 +291,14 @@ impl Step {
 impl Configured for Step {
     async fn configure(services: &Services) -> Result<Self> {
         let settings = services.settings.clone();
+        let walls = Walls::new(settings.sandbox_level(), settings.readable());
         let step = Self::new(services.db().await?, services.providers()?, services.git(), services.forge().await?, services.checkouts());
         Ok(Self {
             models: services.models(),
             default_model: settings.model.clone(),
             path: settings.path.clone(),
             caps: Arc::new(move |mode| settings.caps(mode)),
-            ..step
+            ..step.behind(walls)
         })
     }
 }

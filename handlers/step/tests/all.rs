@@ -7,6 +7,7 @@ mod interrupted;
 mod project;
 mod replies;
 mod resume;
+mod walls;
 mod work;
 
 use std::collections::BTreeMap;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use config::{Services, Settings};
 use domain::Mode;
+use process::sandbox::{Level, Machine};
 use process::{Command, Exit, PostgresOptions};
 use serde::Serialize;
 use store::roles;
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::{Failure, Outcome};
-use crate::{screen, state, upkeep};
+use crate::{sandbox, screen, state, upkeep};
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -56,6 +57,7 @@ pub(crate) async fn run(json: bool, mut settings: Settings) -> Outcome {
         _ => Check { what: "webhooks", state: State::Ok, found: "two secrets are set: a rotation is under way".to_owned() },
     });
     checks.push(writable(&settings));
+    checks.extend(walls(&settings));
     let bad = checks.iter().filter(|check| check.state == State::Bad).count();
     screen::data(json, &checks, || {
         let line = |check: &Check| {
@@ -152,6 +154,20 @@ fn model_of(mode: Mode) -> &'static str {
         Mode::Mechanic => "mechanic model",
         Mode::Genius => "genius model",
     }
+}
+
+/// The walls around tools, and what tools cannot get to behind them.
+fn walls(settings: &Settings) -> Vec<Check> {
+    let (level, machine) = (settings.sandbox_level(), Machine::this());
+    let state = if level == Level::None { State::Bad } else { State::Ok };
+    let mut checks =
+        vec![Check { what: "sandbox", state, found: format!("level {level}: {machine} (docs/sandbox.md says what stays open)") }];
+    checks.extend(sandbox::closed(settings).into_iter().map(|closed| {
+        let (path, folder, remedy) = (closed.path.display(), closed.closed.display(), closed.remedy());
+        let found = format!("tools cannot get to {path}, since {folder} is closed to their users: `{remedy}`, or install it elsewhere");
+        Check { what: "toolchain", state: State::Missing, found }
+    }));
+    checks
 }
 
 fn writable(settings: &Settings) -> Check {

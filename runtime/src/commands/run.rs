@@ -19,11 +19,12 @@ use super::local::{Database, check_model, unless_interrupted, work_on};
 use crate::cli::Run;
 use crate::exit::{Failure, Outcome};
 use crate::screen::{self, progress};
-use crate::shutdown;
+use crate::{sandbox, shutdown};
 
 /// Does one task in a repository: a database of its own, a worker of its own, a new branch.
 pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcome {
     let interrupt = shutdown::on_signal()?;
+    sandbox::check(&settings, args.sandbox_min)?;
     let remote = remote(&args.repository)?;
     let shown = remote.to_string();
     if let Some(script) = &args.script {
@@ -33,7 +34,7 @@ pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcom
     settings.local_remotes = true;
     let job = new_job(&args, &remote, &settings);
     let forge = LocalForge::new(settings.state_dir.join("forge"), Unregistered::Record);
-    let work_dir = tempfile::Builder::new().prefix("codeteam-run-").tempdir()?;
+    let work_dir = tempfile::Builder::new().prefix("codeteam-run-").permissions(sandbox::passable()).tempdir()?;
     settings.state_dir = work_dir.path().to_owned();
     let prepare = async {
         check(&Services::new(settings.clone()), &job, &remote).await?;

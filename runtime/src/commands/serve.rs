@@ -19,13 +19,14 @@ use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::sigv4::KeyPair;
 use crate::telemetry::Telemetry;
-use crate::{background, registry, shutdown};
+use crate::{background, registry, sandbox, shutdown};
 
 /// Serves until told to stop.
 pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     let shutdown = shutdown::on_signal()?;
     let keys = if args.invoke_api { Some(invoke_keys(&settings)?) } else { None };
     let mut telemetry = Telemetry::start(&settings, args.metrics_listen).await?;
+    sandbox::check(&settings, args.sandbox_min)?;
     let services = Services::new(settings);
     let registry = registry::all(&services).await?;
     let open = |keys| {

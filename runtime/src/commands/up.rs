@@ -14,11 +14,12 @@ use crate::invoke_api::{InvokeApi, Options};
 use crate::server::Server;
 use crate::state::{UpFile, UpState};
 use crate::worker::{PATIENCE, Worker};
-use crate::{background, registry, screen, shutdown};
+use crate::{background, registry, sandbox, screen, shutdown};
 
 /// Database, server and worker in this process, until told to stop. The data stays in the state directory.
 pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     let shutdown = shutdown::on_signal()?;
+    sandbox::check(&settings, args.sandbox_min)?;
     std::fs::create_dir_all(&settings.state_dir)?;
     let database = Database::open(&settings, Some(settings.state_dir.join("postgres")), false).await?;
     settings.database_url = Some(database.url.clone());

@@ -9,7 +9,7 @@ use crate::cli::Work;
 use crate::exit::Outcome;
 use crate::telemetry::Telemetry;
 use crate::worker::{PATIENCE, Worker};
-use crate::{background, shutdown};
+use crate::{background, sandbox, shutdown};
 
 /// Works on jobs until told to stop.
 pub(crate) async fn run(args: Work, settings: Settings) -> Outcome {
@@ -19,6 +19,7 @@ pub(crate) async fn run(args: Work, settings: Settings) -> Outcome {
         None => vec![Mode::Mechanic, Mode::Genius],
     };
     let mut telemetry = Telemetry::start(&settings, args.metrics_listen).await?;
+    sandbox::check(&settings, args.sandbox_min)?;
     let services = Services::new(settings);
     services.git().version().await.context("a worker needs git")?;
     let worker = Worker::new(&services, modes.clone(), args.slots, PATIENCE).await?.telling(telemetry.figures());

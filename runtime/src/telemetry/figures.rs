@@ -17,6 +17,8 @@ use super::{emf, traces};
 
 /// Whether notifications are heard: 1 or 0.
 pub(crate) const LISTENING: &str = "codeteam_listen_connected";
+/// Which walls stand around tools, from 0 (none) to 4 (full).
+pub(crate) const SANDBOX: &str = "codeteam_sandbox_level";
 const JOBS: &str = "codeteam_jobs_finished_total";
 const TOKENS: &str = "codeteam_job_tokens_total";
 const STEPS: &str = "codeteam_job_steps_total";
@@ -63,6 +65,7 @@ pub(super) fn describe() {
     describe_counter!(LOST, "Leases of this process that were lost, by reason");
     describe_gauge!(DEPTH, "Jobs that are ready, by mode; told by one process of all, NaN by one that no longer does");
     describe_gauge!(LISTENING, "Whether this process hears notifications of new jobs; without, it finds them a second later");
+    describe_gauge!(SANDBOX, "The walls around tools: 0 none, 1 seccomp, 2 landlock, 3 uid, 4 full");
     describe_histogram!("codeteam_model_call_duration_seconds", Unit::Seconds, "How long a model took, by provider");
     describe_counter!("handler_invocations_total", "Calls of handlers");
     describe_counter!("handler_errors_total", "Calls of handlers that failed, by type");

@@ -1,12 +1,15 @@
-//! The environment of the model's commands: built, never inherited.
+//! What the model's commands find around them: variables, which are built and never inherited, and walls.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Every variable that a command sees.
-#[derive(Clone, PartialEq, Eq, Debug)]
+use process::Sandbox;
+
+/// Every variable that a command sees, and the walls that it runs behind.
+#[derive(Clone, Debug)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    sandbox: Option<Sandbox>,
 }
 
 impl Environment {
@@ -27,7 +30,18 @@ impl Environment {
             ("GIT_TERMINAL_PROMPT", "0"),
             ("PYTHONDONTWRITEBYTECODE", "1"),
         ];
-        Self { variables: variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect() }
+        Self { variables: variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), sandbox: None }
+    }
+
+    /// Puts the tools behind these walls: commands run in there, and file tools act as the user of its slot.
+    #[must_use]
+    pub fn behind(self, sandbox: Sandbox) -> Self {
+        Self { sandbox: Some(sandbox), ..self }
+    }
+
+    /// The walls; `None` = none.
+    pub fn sandbox(&self) -> Option<&Sandbox> {
+        self.sandbox.as_ref()
     }
 
     /// Adds one variable, or replaces it.

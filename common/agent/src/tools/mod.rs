@@ -13,7 +13,7 @@ mod write_file;
 use async_trait::async_trait;
 use domain::Finish;
 use llm::{Reply, StopReason, ToolCall, ToolResult, ToolSpec};
-use process::Limits;
+use process::{Limits, Sandbox};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -24,6 +24,10 @@ use tracing::field::Empty;
 pub use environment::Environment;
 
 use crate::{ToolsRan, Workspace};
+
+/// The tools that touch files of the workspace. Where it belongs to the user of a slot they act as that user:
+/// whatever a path turns out to lead to, it is opened with no more rights than the commands have.
+const FILE_TOOLS: &[&str] = &["read_file", "list_files", "search", "edit_file", "apply_patch", "write_file"];
 
 /// Something the model may call.
 #[async_trait]
@@ -139,9 +143,13 @@ impl Toolbox {
     }
 
     async fn run(&self, call: &ToolCall, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
-        match self.named(&call.name) {
-            Some((_, tool)) => tool.run(call.input.clone(), ctx).await,
-            None => {
+        let slot = ctx.environment.sandbox().and_then(Sandbox::slot).filter(|_| FILE_TOOLS.contains(&call.name.as_str()));
+        match (self.named(&call.name), slot) {
+            (Some((_, tool)), Some(slot)) => {
+                slot.acting(tool.run(call.input.clone(), ctx)).await.map_err(|error| ToolError::Fatal(error.into()))?
+            }
+            (Some((_, tool)), None) => tool.run(call.input.clone(), ctx).await,
+            (None, _) => {
                 let names: Vec<&str> = self.tools.iter().map(|(spec, _)| spec.name.as_str()).collect();
                 Err(ToolError::Malformed(format!("there is no tool {:?}; the tools are {}", call.name, names.join(", "))))
             }

@@ -34,7 +34,8 @@ impl Tool for Shell {
             name: "shell".to_owned(),
             description:
                 "Runs a command with sh at the root of the repository and answers its exit code and output, of which the first and \
-                          the last 5,000 bytes are kept. There is no terminal and no input; whatever it starts ends with it."
+                          the last 5,000 bytes are kept. There is no terminal, no input and no network, not even to this machine itself; only the repository and $HOME \
+                          can be written, and whatever it starts ends with it."
                     .to_owned(),
             input_schema: json!({
                 "type": "object",
@@ -69,6 +70,10 @@ impl Tool for Shell {
             .timeout(timeout)
             .limits(ctx.limits)
             .output_cap(OUTPUT_BYTES);
+        let command = match ctx.environment.sandbox() {
+            Some(sandbox) => command.sandbox(sandbox.clone()),
+            None => command,
+        };
         let output = process::run(command, ctx.cancel).await.map_err(|error| ToolError::Fatal(error.into()))?;
         if output.exit == Exit::Cancelled {
             return Err(ToolError::Cancelled);
@@ -86,6 +91,7 @@ fn report(output: &Output, timeout: Duration, asked: Duration) -> String {
             )
         }
         Exit::TimedOut => format!("timed out after {} s; it and everything it started were killed", timeout.as_secs()),
+        Exit::Exceeded(_) => format!("{}; everything it started was killed too", output.exit),
         exit => exit.to_string(),
     };
     match output.stdout_text().trim_end() {

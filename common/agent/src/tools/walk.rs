@@ -87,7 +87,15 @@ fn matcher(glob: &str) -> Result<GlobMatcher, ToolError> {
     built.map(|glob| glob.compile_matcher()).map_err(|error| ToolError::Model(format!("{glob:?} is not a glob: {}", error.kind())))
 }
 
-/// Runs `work` where it may block.
+/// Runs `work` on a thread of its own, where it may block: it has the rights of the slot's user, which a thread
+/// that is used again for others must not have.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, ToolError> + Send + 'static) -> Result<T, ToolError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| ToolError::Fatal(error.into()))?
+    let (done, result) = tokio::sync::oneshot::channel();
+    let span = tracing::Span::current();
+    let work = move || {
+        // Nobody waits any more when the step was cancelled.
+        drop(done.send(span.in_scope(work)));
+    };
+    std::thread::Builder::new().name("walk".to_owned()).spawn(work).map_err(|error| ToolError::Fatal(error.into()))?;
+    result.await.map_err(|_| ToolError::Fatal(anyhow::anyhow!("the thread that read files panicked")))?
 }

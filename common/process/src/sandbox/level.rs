@@ -94,6 +94,16 @@ impl Machine {
         *THIS.get_or_init(|| Self { landlock_abi: landlock::abi(), seccomp: seccomp::works(), users: may_become_others() })
     }
 
+    /// The most that it can give, and not more than `most`.
+    pub fn level_up_to(self, most: Level) -> Level {
+        let wanted = Self {
+            landlock_abi: if most.has_landlock() { self.landlock_abi } else { 0 },
+            seccomp: self.seccomp && most.has_seccomp(),
+            users: self.users && most.has_own_user(),
+        };
+        wanted.level()
+    }
+
     /// The most that it can give.
     pub fn level(self) -> Level {
         match (self.seccomp, self.landlock_abi > 0, self.users) {
@@ -129,5 +139,28 @@ fn may_become_others() -> bool {
 pub fn protect_this_process() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!("other programs of this user can read the memory of this process: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_what_the_machine_gives_and_never_more_than_is_wanted() {
+        let all = Machine { landlock_abi: 6, seccomp: true, users: true };
+        assert_eq!(Level::ALL.map(|most| all.level_up_to(most)), Level::ALL);
+        let fargate = Machine { landlock_abi: 0, ..all };
+        let expected = [Level::None, Level::Seccomp, Level::Seccomp, Level::Uid, Level::Uid];
+        assert_eq!(Level::ALL.map(|most| fargate.level_up_to(most)), expected);
+        let laptop = Machine { users: false, ..all };
+        let expected = [Level::None, Level::Seccomp, Level::Landlock, Level::Seccomp, Level::Landlock];
+        assert_eq!(Level::ALL.map(|most| laptop.level_up_to(most)), expected);
+    }
+
+    #[test]
+    fn a_level_is_read_as_it_is_written() {
+        assert_eq!(Level::ALL.map(|level| level.name().parse()), Level::ALL.map(Ok));
+        assert_eq!("best".parse::<Level>(), Err(r#"no level "best"; there are none, seccomp, landlock, uid, full"#.to_owned()));
     }
 }

@@ -26,7 +26,7 @@ mod watch;
 pub use level::{Level, Machine, protect_this_process};
 pub use profile::{Network, Profile};
 pub use slot::{Slot, SlotError, Slots};
-pub use system::{Unreachable, toolchains, unreachable};
+pub use system::{Unreachable, toolchains, unreachable, variables};
 pub use watch::Excess;
 
 pub(crate) use census::{MARK, Run, registered, threads_of};
@@ -56,6 +56,11 @@ impl Sandbox {
     #[must_use]
     pub fn around(self, profile: Profile) -> Self {
         Self { profile: Arc::new(profile), ..self }
+    }
+
+    /// The user that commands run as, where it is not ours; files are read and written as that user as well.
+    pub fn slot(&self) -> Option<&Slot> {
+        self.slot.as_ref()
     }
 
     /// The walls that stand.

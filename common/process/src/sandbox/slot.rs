@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{getegid, geteuid, getgroups};
+use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::spawn::kill_user;
 
@@ -94,6 +96,27 @@ impl Slot {
         self.uid
     }
 
+    /// Polls `future` as this user: what it does with files in its own thread it does with the rights of the
+    /// user and of nobody else, and what it creates belongs to the user. A thread that it starts is born so too,
+    /// and stays so; it must end by itself. Nothing else may be begun in there: no task, no child.
+    ///
+    /// Rights belong to threads on Linux, so the rest of the process goes on as it was.
+    ///
+    /// # Errors
+    /// When the kernel does not let us.
+    pub async fn acting<F: Future>(&self, future: F) -> io::Result<F::Output> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|context| match Acting::begin(self.uid) {
+            Ok(acting) => {
+                let polled = future.as_mut().poll(context);
+                drop(acting);
+                polled.map(Ok)
+            }
+            Err(error) => std::task::Poll::Ready(Err(error)),
+        })
+        .await
+    }
+
     /// Gives `folder` and all that is in it to this user. Links are given, never followed.
     ///
     /// Only for what no untrusted process could reach before: nobody may move things about meanwhile.
@@ -114,5 +137,40 @@ impl Slot {
             lchown(&folder, Some(self.uid), Some(self.uid))?;
         }
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+    }
+}
+
+/// The calling thread as the user of a slot, until it is dropped.
+struct Acting {
+    user: Uid,
+    group: Gid,
+    groups: Vec<Gid>,
+}
+
+impl Acting {
+    fn begin(uid: u32) -> io::Result<Self> {
+        let before = Self { user: geteuid(), group: getegid(), groups: getgroups()? };
+        // Groups first: afterwards we have no right to change them. Dropping what was begun undoes it.
+        set_thread_groups(&[])?;
+        set_thread_res_gid(None, Gid::from_raw(uid), None)?;
+        // The real and saved user stay, so that nobody of the slot may signal us and we can go back.
+        set_thread_res_uid(None, Uid::from_raw(uid), None)?;
+        Ok(before)
+    }
+
+    fn end(&self) -> io::Result<()> {
+        set_thread_res_uid(None, self.user, None)?;
+        set_thread_res_gid(None, self.group, None)?;
+        Ok(set_thread_groups(&self.groups)?)
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            // The thread would do other jobs' work as this user.
+            tracing::error!("cannot become ourselves again: {error}");
+            std::process::abort();
+        }
     }
 }

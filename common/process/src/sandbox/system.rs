@@ -76,6 +76,14 @@ pub fn toolchains(search_path: &OsStr) -> Vec<PathBuf> {
     folders.into_iter().collect()
 }
 
+/// Variables without which the toolchains of a search path do not find themselves, since a command has another
+/// home than the person who installed them.
+pub fn variables(search_path: &OsStr) -> Vec<(&'static str, PathBuf)> {
+    let folders = toolchains(search_path);
+    let rustup = folders.iter().find(|folder| folder.ends_with(".rustup")).map(|folder| ("RUSTUP_HOME", folder.clone()));
+    rustup.into_iter().collect()
+}
+
 /// What belongs to the programs in `bin`.
 fn rest_of_toolchain(bin: &Path) -> Option<PathBuf> {
     let parent = bin.parent()?;
@@ -144,6 +152,7 @@ mod tests {
         let path = std::env::join_paths([&cargo, &node, &local, &PathBuf::from("/usr/bin"), &home.join("missing")]).unwrap();
         let expected = BTreeSet::from([cargo, rustup, node.parent().unwrap().to_owned(), node, local]);
         assert_eq!(toolchains(&path), expected.into_iter().collect::<Vec<_>>());
+        assert_eq!(variables(&path), [("RUSTUP_HOME", home.join(".rustup"))]);
     }
 
     #[test]

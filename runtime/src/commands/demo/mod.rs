@@ -28,7 +28,7 @@ use crate::invoke_api::{InvokeApi, Options};
 use crate::registry;
 use crate::screen::{self, progress};
 use crate::server::Server;
-use crate::shutdown;
+use crate::{sandbox, shutdown};
 
 /// GitHub's own form of "hubot put the label mechanic on issue 7 of acme/tally".
 const EVENT: &str = include_str!("../../../../events/github-issue-labeled.json");
@@ -42,7 +42,7 @@ const BUDGET: MicroUsd = MicroUsd(250_000);
 /// Runs the demonstration.
 pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
     let interrupt = shutdown::on_signal()?;
-    let mut folder = tempfile::Builder::new().prefix("codeteam-demo-").tempdir()?;
+    let mut folder = tempfile::Builder::new().prefix("codeteam-demo-").permissions(sandbox::passable()).tempdir()?;
     let scripted = args.scripted || settings.anthropic_api_key.is_none();
     let prepare = async {
         progress("1. A database of its own");
