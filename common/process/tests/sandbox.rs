@@ -152,3 +152,42 @@ async fn limits_and_the_wish_to_be_killed_first_hold_behind_walls_too() {
         assert_eq!(output.stdout_text(), "64\nfirst\n", "{level}: {output:?}");
     }
 }
+
+#[tokio::test]
+async fn what_a_killed_worker_left_running_is_ended_by_the_next_one() {
+    if !Machine::this().users {
+        return; // Only root gives users away.
+    }
+    let slots = Slots::default();
+    let uid = slots.take().unwrap().uid();
+    let daemon = Command::new("/bin/sh").args(["-c", "setsid sleep 100 & echo $!"]).path(PATH).user(uid, uid).cwd("/");
+    let output = run(daemon, &CancellationToken::new()).await.unwrap();
+    let daemon = output.stdout_text().trim().parse().unwrap();
+    let _other = slots.take().unwrap();
+    until("the daemon is dead", || !runs(daemon)).await;
+}
+
+#[tokio::test]
+async fn what_acts_as_a_user_has_its_rights_alone_and_afterwards_the_thread_is_itself_again() {
+    if !Machine::this().users {
+        return; // Only root may become somebody else.
+    }
+    let folder = open_folder();
+    let workspace = folder.path().join("workspace");
+    let slot = Slots::default().take().unwrap();
+    slot.give(&workspace).unwrap();
+    let owner = |name: &str| std::os::unix::fs::MetadataExt::uid(&std::fs::symlink_metadata(workspace.join(name)).unwrap());
+    slot.acting(async {
+        assert!(std::fs::read("/etc/shadow").is_err());
+        assert!(std::fs::write(folder.path().join("outside"), "x").is_err());
+        std::fs::write(workspace.join("by-it"), "x").unwrap();
+        tokio::task::yield_now().await;
+        let path = workspace.join("by-a-thread-of-it");
+        std::thread::spawn(move || std::fs::write(path, "x").unwrap()).join().unwrap();
+    })
+    .await
+    .unwrap();
+    std::fs::write(workspace.join("by-us"), "x").unwrap();
+    assert!(std::fs::read("/etc/shadow").is_ok());
+    assert_eq!((owner("by-it"), owner("by-a-thread-of-it"), owner("by-us")), (slot.uid(), slot.uid(), 0));
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{getegid, geteuid, getgroups};
+use rustix::process::{getegid, geteuid, getgroups, getpriority_user};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::spawn::kill_user;
@@ -56,11 +56,16 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// A free user. What an earlier process left running as it is killed.
+    /// A free user. What processes that were killed left running as any free user is ended.
     ///
     /// # Errors
     /// When none is free, or the locks cannot be used.
     pub fn take(&self) -> Result<Slot, SlotError> {
+        let users = FIRST_UID..FIRST_UID + COUNT;
+        for uid in users.filter(|uid| getpriority_user(Uid::from_raw(*uid)).is_ok()) {
+            // Taking it ends what runs; where somebody holds it, that is their job's.
+            drop(self.try_take(uid)?);
+        }
         // Not always from the first: what an ended job left in shared folders is not found by the next one.
         let start = std::process::id() % COUNT;
         (0..COUNT).find_map(|offset| self.try_take(FIRST_UID + (start + offset) % COUNT).transpose()).unwrap_or(Err(SlotError::Full))

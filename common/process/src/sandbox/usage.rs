@@ -49,10 +49,13 @@ pub(super) fn disk_bytes(folders: &[PathBuf]) -> Option<u64> {
     Some(bytes)
 }
 
-/// What is left for ordinary users on the disk of `folder`, and how large it is.
-pub(super) fn free_bytes(folder: &Path) -> Option<(u64, u64)> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    Some((disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+/// Whether less than a fiftieth of the disk of `folder` is left for ordinary users, and less than 1 GiB; or less than a
+/// fiftieth of the files that it can hold, where their number has an end.
+pub(super) fn disk_is_nearly_full(folder: &Path) -> bool {
+    let full = |left: u64, all: u64, enough: u64| left < (all / 50).min(enough);
+    rustix::fs::statvfs(folder).is_ok_and(|disk| {
+        full(disk.f_bavail, disk.f_blocks, (1 << 30) / disk.f_frsize.max(1)) || full(disk.f_favail, disk.f_files, u64::MAX)
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::census::Members;
-use super::usage::{disk_bytes, free_bytes};
+use super::usage::{disk_bytes, disk_is_nearly_full};
 use super::{Profile, Sandbox};
 
 /// How often memory and the free space of the disk are looked at.
@@ -82,8 +82,7 @@ fn look(profile: &Profile, members: &Members, walk: bool) -> Option<Excess> {
         return Some(Excess::Memory { limit_bytes: profile.memory_bytes });
     }
     // What is open and has no name any more is in no folder, but it is missing here.
-    let full = |(free, size): (u64, u64)| free < (size / 50).min(1 << 30);
-    if profile.write.iter().filter_map(|folder| free_bytes(folder)).any(full) {
+    if profile.write.iter().any(|folder| disk_is_nearly_full(folder)) {
         return Some(Excess::DiskNearlyFull);
     }
     let too_much = walk && disk_bytes(&profile.write).is_none_or(|used| used > profile.disk_bytes);
