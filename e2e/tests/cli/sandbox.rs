@@ -44,7 +44,7 @@ async fn the_doctor_names_the_level_and_what_tools_cannot_get_to() {
 }
 
 #[tokio::test]
-async fn a_job_of_one_command_runs_behind_the_best_walls() {
+async fn a_job_of_one_command_runs_in_the_best_sandbox_there_is() {
     let repository = Repository::of(&[("a", "1\n")]).await;
     let level = Machine::this().level();
     let script = script(&[
