@@ -109,6 +109,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("opentelemetry*", &["codeteam", "e2e"]),
     ("tracing-opentelemetry", &["codeteam"]),
     ("cap-std", &["agent"]),
+    ("tree-sitter*", &["agent"]),
     // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
     ("tracing-subscriber", &["codeteam", "config", "dispatch"]),
     ("wiremock", &["testkit", "llm", "e2e"]),

@@ -26,6 +26,8 @@ pub struct Brief {
     pub caps: Caps,
     /// The command that runs the repository's tests, where it is known.
     pub test_command: Option<TestCommand>,
+    /// The map of the repository at its base commit; untrusted. `None` where there is no source code to show.
+    pub map: Option<String>,
     /// What a change may touch.
     pub allowed_paths: AllowedPaths,
 }

@@ -14,6 +14,7 @@ mod edit;
 mod estimate;
 mod guards;
 mod history;
+pub mod map;
 mod notes;
 mod prompt;
 pub mod test_command;

@@ -44,6 +44,7 @@ pub(crate) fn task(brief: &Brief) -> String {
         ("request", &fence("untrusted-request", &request)),
         ("instructions", &instructions),
         ("paths", &paths(brief)),
+        ("map", &map(brief)),
         ("mode", mode.trim()),
         ("tests", &tests(brief)),
         ("steps", &steps.to_string()),
@@ -64,6 +65,12 @@ fn tests(brief: &Brief) -> String {
         }
         None => "Nobody said how the tests run: find out.".to_owned(),
     }
+}
+
+/// What there is in the repository.
+fn map(brief: &Brief) -> String {
+    let Some(map) = &brief.map else { return String::new() };
+    format!("\n\n{}", fill(include_str!("../prompts/map.md"), &[("map", &fence("untrusted-map", map))]))
 }
 
 /// A command as code in Markdown, backticks of its own included.

@@ -10,6 +10,8 @@ use dispatch::HandlerError;
 use domain::project::{self, FILE, Fault, Project, Read};
 use git::{Checkout, CommittedFile, GitError};
 
+use crate::maps::Maps;
+
 /// The advice that a repository has by custom.
 const ADVICE: &str = "AGENTS.md";
 const MOST_ADVICE_BYTES: usize = 32 << 10;
@@ -27,11 +29,13 @@ pub(crate) struct Base {
     pub instructions: Option<String>,
     /// How the tests run.
     pub test_command: Option<TestCommand>,
+    /// The repository map.
+    pub map: Option<String>,
 }
 
 impl Base {
-    /// Reads it for a job that asks for `task`. Four processes, five where the advice lies elsewhere and is not there.
-    pub(crate) async fn read(checkout: &Checkout, task: &str) -> Result<Self, HandlerError> {
+    /// Reads it for a job that asks for `task`. Five processes, one more where the advice lies elsewhere and is not there.
+    pub(crate) async fn read(checkout: &Checkout, maps: &Maps, task: &str) -> Result<Self, HandlerError> {
         let Read { project, faults } = match checkout.read_base_file(FILE, project::MOST_BYTES).await {
             Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
             Err(GitError::TooLarge { .. }) => Read::too_large(),
@@ -49,23 +53,25 @@ impl Base {
                 }
             },
         };
+        // A repository whose files are too many to be listed gets neither.
+        let files = match checkout.files(checkout.base()).await {
+            Ok(files) => files,
+            Err(GitError::TooLarge { .. }) => Vec::new(),
+            Err(error) => return Err(failure::of_git(error)),
+        };
         let stated = project.test_command.clone().map(|command| TestCommand { command, known_from: FILE.to_owned(), is_stated: true });
         let test_command = match stated {
             Some(stated) => Some(stated),
-            None => found_tests(checkout, task).await?,
+            None => found_tests(checkout, &files, task).await?,
         };
-        Ok(Self { project, notes, refuses_changes, instructions, test_command })
+        let map = maps.map(checkout, checkout.base(), &files, task).await?;
+        Ok(Self { project, notes, refuses_changes, instructions, test_command, map })
     }
 }
 
-/// How the tests run, to judge by the files. A repository that is too large to be listed is not judged.
-async fn found_tests(checkout: &Checkout, task: &str) -> Result<Option<TestCommand>, HandlerError> {
+/// How the tests run, to judge by the files.
+async fn found_tests(checkout: &Checkout, files: &[CommittedFile], task: &str) -> Result<Option<TestCommand>, HandlerError> {
     const MOST_FILE_BYTES: u64 = 256 << 10;
-    let files = match checkout.files(checkout.base()).await {
-        Ok(files) => files,
-        Err(GitError::TooLarge { .. }) => return Ok(None),
-        Err(error) => return Err(failure::of_git(error)),
-    };
     let listing = Listing::new(files.iter().map(|file| file.path.as_str()), task);
     let wanted: HashSet<&str> = listing.wanted().into_iter().collect();
     let wanted: Vec<&CommittedFile> =

@@ -23,6 +23,7 @@ use store::steps::{self, Work};
 use tokio::time::Instant;
 
 use crate::base::Base;
+use crate::maps::Maps;
 use crate::walls::Walls;
 
 /// The checkout of a job.
@@ -46,6 +47,7 @@ pub(crate) struct Checkouts {
     forge: Arc<dyn Forge>,
     root: Arc<PathBuf>,
     bases: Bases,
+    maps: Maps,
     pub(crate) walls: Walls,
 }
 
@@ -55,7 +57,7 @@ type Bases = Arc<Mutex<HashMap<PathBuf, Arc<Base>>>>;
 
 impl Checkouts {
     pub(crate) fn new(git: Git, forge: Arc<dyn Forge>, root: PathBuf) -> Self {
-        Self { git, forge, root: Arc::new(root), bases: Bases::default(), walls: Walls::default() }
+        Self { git, forge, root: Arc::new(root), bases: Bases::default(), maps: Maps::default(), walls: Walls::default() }
     }
 
     /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
@@ -144,7 +146,7 @@ impl Checkouts {
         if let Some(known) = known {
             return Ok(known);
         }
-        let read = Arc::new(Base::read(checkout, &format!("{}\n{}", job.input.title, job.input.body)).await?);
+        let read = Arc::new(Base::read(checkout, &self.maps, &format!("{}\n{}", job.input.title, job.input.body)).await?);
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, Arc::clone(&read));
         Ok(read)
     }

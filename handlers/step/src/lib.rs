@@ -7,6 +7,7 @@
 mod act;
 mod base;
 mod checkouts;
+mod maps;
 mod think;
 mod walls;
 
@@ -184,6 +185,7 @@ impl Turn<'_> {
         self.brief.caps = self.caps;
         self.brief.instructions = base.instructions.clone();
         self.brief.test_command = base.test_command.clone();
+        self.brief.map = base.map.clone();
         self.brief.allowed_paths = base.project.allowed_paths.clone();
         let cause = base.refuses_changes.clone().filter(|_| self.brief.kind == Kind::Change)?;
         Some(StepResponse::Done { outcome: Outcome::Failed { cause } })
@@ -251,6 +253,7 @@ impl Step {
             instructions: None,
             caps,
             test_command: None,
+            map: None,
             allowed_paths: AllowedPaths::all(),
         };
         Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })

@@ -54,6 +54,27 @@ async fn without_a_word_about_tests_the_files_of_the_base_commit_tell() {
 }
 
 #[tokio::test]
+async fn the_map_is_that_of_the_base_commit_and_the_same_for_every_worker() {
+    let world = World::new().await;
+    let script =
+        json!([calls("write_file", json!({ "path": "price.py", "content": "def other():\n    return 1\n" })), shell("ls"), finish()]);
+    let worker = world.worker("a", script.clone());
+    let (job_id, epoch) = world.job(new_job()).await;
+    worker.step(job_id, epoch).await.unwrap();
+    let first = request(&world, 1).await;
+    assert!(first.contains("<untrusted-map-1>\\nprice.py\\n    1  def price()\\n</untrusted-map-1>"), "{first}");
+    // Another worker rebuilds the conversation from what is stored and from the same commit.
+    let epoch = world.take_over(job_id).await;
+    world.worker("b", script).step(job_id, epoch).await.unwrap();
+    let second = request(&world, 2).await;
+    let begin = |request: &str| {
+        let words = request.split("</untrusted-map-1>").next().unwrap();
+        words.split_once("\"system\"").unwrap().1.to_owned()
+    };
+    assert_eq!(begin(&first), begin(&second));
+}
+
+#[tokio::test]
 async fn a_file_that_the_job_writes_itself_changes_nothing_for_it() {
     let world = World::new().await;
     let looser = calls("write_file", json!({ "path": ".codeteam.toml", "content": "[caps]\nsteps = 1\n" }));
