@@ -159,6 +159,7 @@ async fn end(db: &Db, job: &Claimed) -> Result<()> {
         tests_run: Vec::new(),
         confidence: domain::job::Confidence::High,
         needs_human: None,
+        comments: Vec::new(),
     };
     finish::finish(db, job.job_id, job.epoch, &Outcome::Succeeded { finish }, &json!({})).await?;
     Ok(())

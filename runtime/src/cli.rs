@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use domain::Mode;
+use domain::{Kind, Mode};
 use process::sandbox::Level;
 
 pub use eval::{Eval, Script};
@@ -41,7 +41,7 @@ Settings come from the environment; the README lists them, `codeteam doctor` che
 pub enum Command {
     /// Watch the team fix a real bug in a real git repository; needs nothing but this program.
     Demo(Demo),
-    /// Do one task in a repository of yours: the result is a new branch, your working tree is not touched.
+    /// Do one task in a repository of yours: the result is a new branch or an answer, your working tree is not touched.
     Run(Run),
     /// Give a folder of tasks to the team, and let hidden tests and checks say which it solves.
     Eval(Eval),
@@ -129,9 +129,15 @@ pub struct Run {
     /// The model, by its name in the price table; the mode's first whose key is set unless given.
     #[arg(long)]
     pub model: Option<String>,
-    /// The branch to start from; the repository's default branch unless given.
+    /// change (a new branch), review (of the branch --head), analysis or question (an answer is printed).
+    #[arg(long, default_value = "change", value_parser = parse_kind)]
+    pub kind: Kind,
+    /// The branch to start from, for a review the one to compare with; the repository's default branch unless given.
     #[arg(long)]
     pub base: Option<String>,
+    /// The branch that is reviewed.
+    #[arg(long)]
+    pub head: Option<String>,
     /// The most money the job may cost, in US dollars; lowers the mode's own cap.
     #[arg(long, value_name = "DOLLARS", value_parser = parse_dollars)]
     pub budget: Option<domain::MicroUsd>,
@@ -241,6 +247,10 @@ pub struct Retry {
 
 fn parse_mode(text: &str) -> Result<Mode, String> {
     text.parse().map_err(|_| "expected mechanic or genius".to_owned())
+}
+
+fn parse_kind(text: &str) -> Result<Kind, String> {
+    text.parse().map_err(|_| "expected change, review, analysis or question".to_owned())
 }
 
 fn parse_dollars(text: &str) -> Result<domain::MicroUsd, String> {

@@ -56,6 +56,7 @@ fn done() -> Outcome {
         tests_run: Vec::new(),
         confidence: Confidence::High,
         needs_human: None,
+        comments: Vec::new(),
     };
     Outcome::Succeeded { finish }
 }

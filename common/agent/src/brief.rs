@@ -28,6 +28,8 @@ pub struct Brief {
     pub test_command: Option<TestCommand>,
     /// The map of the repository at its base commit; untrusted. `None` where there is no source code to show.
     pub map: Option<String>,
+    /// What the pull request under review does, as [`crate::Change::shown`] says it; untrusted. `None` for other kinds.
+    pub diff: Option<String>,
     /// What a change may touch.
     pub allowed_paths: AllowedPaths,
 }

@@ -9,6 +9,7 @@
 //! any way to the database, the forge, git or the cloud. A tool that needs one gets a port.
 
 mod brief;
+mod change;
 mod conversation;
 mod edit;
 mod estimate;
@@ -22,11 +23,12 @@ pub mod tools;
 mod workspace;
 
 pub use brief::Brief;
+pub use change::Change;
 pub use conversation::request;
 pub use estimate::{ContextFull, estimate};
 pub use guards::{Verdict, verdict};
 pub use history::{Hint, PastStep, ToolsRan};
 pub use notes::note;
 pub use test_command::TestCommand;
-pub use tools::{AgentError, Environment, Tool, ToolContext, ToolError, ToolOutput, Toolbox, run_tools};
+pub use tools::{AgentError, Environment, Tool, ToolContext, ToolError, ToolOutput, Toolbox, Toolboxes, run_tools};
 pub use workspace::Workspace;

@@ -45,6 +45,7 @@ pub(crate) fn task(brief: &Brief) -> String {
         ("instructions", &instructions),
         ("paths", &paths(brief)),
         ("map", &map(brief)),
+        ("diff", &diff(brief)),
         ("mode", mode.trim()),
         ("tests", &tests(brief)),
         ("steps", &steps.to_string()),
@@ -71,6 +72,12 @@ fn tests(brief: &Brief) -> String {
 fn map(brief: &Brief) -> String {
     let Some(map) = &brief.map else { return String::new() };
     format!("\n\n{}", fill(include_str!("../prompts/map.md"), &[("map", &fence("untrusted-map", map))]))
+}
+
+/// What is under review.
+fn diff(brief: &Brief) -> String {
+    let Some(diff) = &brief.diff else { return String::new() };
+    format!("\n\n{}", fill(include_str!("../prompts/diff.md"), &[("diff", &fence("untrusted-diff", diff))]))
 }
 
 /// A command as code in Markdown, backticks of its own included.

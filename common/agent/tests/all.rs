@@ -6,6 +6,7 @@ mod conversation;
 mod escapes;
 mod fixture;
 mod guards;
+mod review;
 mod shell;
 mod snapshots;
 mod tools;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent::{AgentError, Brief, Environment, PastStep, TestCommand, ToolContext, Toolbox, ToolsRan, Workspace, run_tools};
+use agent::{AgentError, Brief, Change, Environment, PastStep, TestCommand, ToolContext, Toolboxes, ToolsRan, Workspace, run_tools};
 use domain::{AllowedPaths, Caps, Kind, Mode, Usage};
 use llm::{ProviderName, Reply, StopReason, ToolCall, ToolResult};
 use process::Limits;
@@ -18,6 +18,8 @@ pub struct Bench {
     pub workspace: Workspace,
     pub cancel: CancellationToken,
     pub time: Duration,
+    /// What is under review.
+    pub change: Option<Change>,
 }
 
 impl Bench {
@@ -27,7 +29,7 @@ impl Bench {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         let workspace = Workspace::open(&folder.path().join("workspace")).unwrap();
-        Self { folder, workspace, cancel: CancellationToken::new(), time: Duration::from_secs(60) }
+        Self { folder, workspace, cancel: CancellationToken::new(), time: Duration::from_secs(60), change: None }
     }
 
     /// With one file in it.
@@ -62,10 +64,13 @@ impl Bench {
             workspace: &self.workspace,
             environment: &environment,
             limits: Limits::default(),
+            change: self.change.as_ref(),
             deadline: Instant::now() + self.time,
             cancel: &self.cancel,
         };
-        run_tools(&Toolbox::standard(), reply, &ctx).await
+        let toolboxes = Toolboxes::standard();
+        let kind = if self.change.is_some() { Kind::Review } else { Kind::Change };
+        run_tools(toolboxes.of(kind), reply, &ctx).await
     }
 
     pub async fn call(&self, name: &str, input: Value) -> ToolResult {
@@ -142,6 +147,7 @@ pub fn brief() -> Brief {
         caps: Caps::MECHANIC,
         test_command: Some(TestCommand { command: "make test".into(), known_from: ".codeteam.toml".into(), is_stated: true }),
         map: Some("src/cart.py\n    3  def total(items):".into()),
+        diff: None,
         allowed_paths: AllowedPaths::all(),
     }
 }

@@ -98,7 +98,14 @@ fn a_refusal_fails_with_the_models_words() {
 
 #[test]
 fn a_finish_ends_the_work_whatever_came_before() {
-    let finish = Finish { summary: "s".into(), title: "t".into(), tests_run: Vec::new(), confidence: Confidence::High, needs_human: None };
+    let finish = Finish {
+        summary: "s".into(),
+        title: "t".into(),
+        tests_run: Vec::new(),
+        confidence: Confidence::High,
+        needs_human: None,
+        comments: vec![],
+    };
     let mut history = steps(&[("x", "y"); 5]);
     history[4].ran = Some(ToolsRan { finish: Some(finish.clone()), ..ToolsRan::default() });
     assert_eq!(verdict(&history), Verdict::Finished(finish));

@@ -148,6 +148,7 @@ async fn finishing_hands_in_the_result() {
         tests_run: vec!["make test: ok".into()],
         confidence: Confidence::High,
         needs_human: None,
+        comments: Vec::new(),
     };
     assert_eq!((ran.finish, ran.changed), (Some(finish), false));
     let two_lines = json!({ "summary": "s", "title": "a\nb", "tests_run": [], "confidence": "low" });

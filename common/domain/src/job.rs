@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{CapReached, Caps};
+use crate::{CapReached, Caps, ReviewComment};
 
 /// Which team of workers does a job.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString)]
@@ -118,9 +118,13 @@ pub struct JobInput {
     /// The login of the person who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<String>,
-    /// The branch to start from; `None` = the repository's default branch.
+    /// The branch to start from; for a review, the one that the change is to be merged into. `None` = the repository's
+    /// default branch, or what the pull request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
+    /// For a review: the branch with the change; `None` = what pull request `number` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
 }
 
 /// A job to be written. Everything but `repository` and `input.title` has a default.
@@ -176,6 +180,9 @@ pub struct Finish {
     /// Why a person has to decide, where the model could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_human: Option<String>,
+    /// A review's findings at lines of the change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<ReviewComment>,
 }
 
 /// How sure the model is of its result.

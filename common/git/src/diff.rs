@@ -1,6 +1,12 @@
 //! What a tree changes.
 
-use crate::{Checkout, GitError, TreeId};
+use std::path::Path;
+
+use process::Exit;
+use tokio_util::sync::CancellationToken;
+
+use crate::git::failed;
+use crate::{Checkout, CommitId, Git, GitError, Mirror, TreeId};
 
 /// How much a tree changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -22,9 +28,15 @@ impl Checkout {
     /// # Errors
     /// When git fails.
     pub async fn diff(&self, tree: &TreeId) -> Result<String, GitError> {
-        let diff = ["diff-tree", "-r", "-p", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index"];
-        let command = self.git.in_repository(&self.trusted, diff).args([self.base_tree.as_str(), tree.as_str()]);
-        self.git.run(command.output_cap(SHOWN)).await
+        diff(&self.git, &self.trusted, self.base_tree.as_str(), tree.as_str()).await
+    }
+
+    /// The unified diff from commit `from` to the base. One process.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn diff_since(&self, from: &CommitId) -> Result<String, GitError> {
+        diff(&self.git, &self.trusted, from.as_str(), self.base.as_str()).await
     }
 
     /// How much `tree` changes in the base. One process.
@@ -43,4 +55,33 @@ impl Checkout {
             }
         }))
     }
+}
+
+impl Mirror {
+    /// The unified diff from one commit to another. One process.
+    ///
+    /// # Errors
+    /// When git fails, as it does where a commit is not there.
+    pub async fn diff(&self, from: &CommitId, to: &CommitId) -> Result<String, GitError> {
+        diff(&self.git, &self.dir, from.as_str(), to.as_str()).await
+    }
+
+    /// The newest commit that both have in their history: where a branch began. `None` = they have none. One process.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn merge_base(&self, one: &CommitId, other: &CommitId) -> Result<Option<CommitId>, GitError> {
+        let command = self.git.in_repository(&self.dir, ["merge-base", one.as_str(), other.as_str()]);
+        let output = self.git.attempt(command, &CancellationToken::new()).await?;
+        match output.exit {
+            Exit::Code(0) => output.stdout_text().trim().parse().map(Some),
+            Exit::Code(1) => Ok(None),
+            _ => Err(failed(&output)),
+        }
+    }
+}
+
+async fn diff(git: &Git, git_dir: &Path, from: &str, to: &str) -> Result<String, GitError> {
+    let diff = ["diff-tree", "-r", "-p", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--full-index"];
+    git.run(git.in_repository(git_dir, diff).args([from, to]).output_cap(SHOWN)).await
 }

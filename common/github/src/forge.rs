@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::review::Side;
 use serde::{Deserialize, Serialize};
 
 /// What a login may do in a repository, from least to most (GitHub's repository roles).
@@ -63,6 +64,42 @@ pub struct Comment {
     pub body: String,
 }
 
+/// A comment at a line of a pull request's change.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LineComment {
+    /// The file.
+    pub path: String,
+    /// From 1, in the text that `side` says; it must be part of the change.
+    pub line: u32,
+    /// The text the line is of.
+    pub side: Side,
+    /// Markdown.
+    pub body: String,
+}
+
+/// A review to write. It neither approves nor requests changes: that is for people.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NewReview {
+    /// The commit that was looked at.
+    pub commit: String,
+    /// Markdown, with a marker.
+    pub body: String,
+    /// At lines of the change.
+    pub comments: Vec<LineComment>,
+}
+
+/// A review as the forge has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Review {
+    /// Its id: unique on GitHub, unique per pull request in a directory.
+    pub id: u64,
+    /// Where a person looks at it.
+    pub url: String,
+    /// See [`NewReview`].
+    #[serde(flatten)]
+    pub review: NewReview,
+}
+
 /// Why a forge did not do what it was asked. The variants say what the caller should do.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgeError {
@@ -86,10 +123,10 @@ pub enum ForgeError {
     Unavailable(#[from] anyhow::Error),
 }
 
-/// A place with repositories, permissions, pull requests and comments.
+/// A place with repositories, permissions, pull requests, comments and reviews.
 ///
 /// A caller may die after any call and its successor call again, so what is written is found again: a pull request by
-/// its head, a comment by a marker that the caller put into it. Who looks first and then writes leaves room for a second
+/// its head, a comment or review by a marker that the caller put into it. Who looks first and then writes leaves room for a second
 /// one, since a process may be frozen in between and another do its work meanwhile: so each `put` does both.
 #[async_trait]
 pub trait Forge: Send + Sync + 'static {
@@ -102,6 +139,9 @@ pub trait Forge: Send + Sync + 'static {
     /// The pull request whose head is the branch `head`, if there is one.
     async fn find_pull_request(&self, repository: &str, head: &str) -> Result<Option<PullRequest>, ForgeError>;
 
+    /// Pull request `number`, if there is one.
+    async fn pull_request(&self, repository: &str, number: u64) -> Result<Option<PullRequest>, ForgeError>;
+
     /// Opens a pull request. Where its head has one already, that gets the title and body of `new`.
     async fn put_pull_request(&self, repository: &str, new: &NewPullRequest) -> Result<PullRequest, ForgeError>;
 
@@ -111,6 +151,13 @@ pub trait Forge: Send + Sync + 'static {
     /// Writes a comment on issue or pull request `number`. Where one contains `marker` already, that gets `body`, which
     /// contains it too.
     async fn put_comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError>;
+
+    /// The first review of pull request `number` whose body contains `marker`.
+    async fn find_review(&self, repository: &str, number: u64, marker: &str) -> Result<Option<Review>, ForgeError>;
+
+    /// Writes a review of pull request `number`, with all of its comments or not at all. Where one contains `marker` already,
+    /// that gets the body of `new`; its comments stay, since people may have answered them.
+    async fn put_review(&self, repository: &str, number: u64, marker: &str, new: &NewReview) -> Result<Review, ForgeError>;
 }
 
 #[cfg(test)]

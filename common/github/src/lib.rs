@@ -1,5 +1,5 @@
 //! What comes from GitHub and what goes back: webhook signatures, payloads and what they ask for, and
-//! the [`Forge`] that clones, permissions, pull requests and comments go through.
+//! the [`Forge`] that clones, permissions, pull requests, comments and reviews go through.
 //!
 //! Bytes are believed only after [`WebhookSecrets::verify`]; what they say becomes a job or a plain
 //! reason in [`interpret`], a function of plain values. [`LocalForge`] answers for GitHub where there
@@ -12,7 +12,7 @@ pub mod signature;
 pub mod trigger;
 pub mod webhook;
 
-pub use forge::{Comment, Forge, ForgeError, NewPullRequest, Permission, PullRequest};
+pub use forge::{Comment, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, PullRequest, Review};
 pub use local::{LocalForge, Unregistered};
 pub use repository::{InvalidRepository, RepositoryName};
 pub use signature::{EmptySecret, SignatureError, WebhookSecrets, sign};

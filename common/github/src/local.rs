@@ -4,6 +4,7 @@
 //! <root>/acme/tally/repository.json             {"remote": "/srv/tally.git", "collaborators": {"octocat": "write"}}
 //! <root>/acme/tally/pulls/1.json                a pull request
 //! <root>/acme/tally/issues/7/comments/1.json    a comment on issue (or pull request) 7
+//! <root>/acme/tally/pulls/1/reviews/1.json      a review of pull request 1, with its comments at lines
 //! ```
 //!
 //! Several processes may use one directory at once, and any of them may be killed at any moment: files
@@ -19,7 +20,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Comment, Forge, ForgeError, NewPullRequest, Permission, PullRequest, RepositoryName};
+use crate::{Comment, Forge, ForgeError, NewPullRequest, NewReview, Permission, PullRequest, RepositoryName, Review};
 use directory::Directory;
 
 /// What happens to repositories that nobody registered.
@@ -115,6 +116,12 @@ impl Forge for LocalForge {
         blocking(move || Ok(directory.records("pulls")?.into_values().find(|pull: &PullRequest| pull.request.head == head))).await
     }
 
+    async fn pull_request(&self, repository: &str, number: u64) -> Result<Option<PullRequest>, ForgeError> {
+        self.repository(repository).await?;
+        let directory = self.directory(repository)?;
+        blocking(move || Ok(directory.read(&format!("pulls/{number}.json"))?)).await
+    }
+
     async fn put_pull_request(&self, repository: &str, new: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         self.repository(repository).await?;
         if new.head == new.base {
@@ -174,6 +181,46 @@ impl Forge for LocalForge {
         })
         .await
     }
+
+    async fn find_review(&self, repository: &str, number: u64, marker: &str) -> Result<Option<Review>, ForgeError> {
+        self.repository(repository).await?;
+        let directory = self.directory(repository)?;
+        let marker = marker.to_owned();
+        blocking(move || {
+            let reviews: BTreeMap<u64, Review> = directory.records(&reviews_of(number))?;
+            Ok(reviews.into_values().find(|there| there.review.body.contains(&marker)))
+        })
+        .await
+    }
+
+    async fn put_review(&self, repository: &str, number: u64, marker: &str, new: &NewReview) -> Result<Review, ForgeError> {
+        self.repository(repository).await?;
+        let directory = self.directory(repository)?;
+        let (marker, new) = (marker.to_owned(), new.clone());
+        blocking(move || {
+            let locked = directory.lock()?;
+            locked.create("repository.json", &Repository::default())?;
+            let folder = reviews_of(number);
+            let reviews: BTreeMap<u64, Review> = directory.records(&folder)?;
+            let there = reviews.values().find(|there| there.review.body.contains(&marker));
+            let id = there.map_or_else(|| next(&reviews), |there| there.id);
+            let file = format!("{folder}/{id}.json");
+            let review = match there {
+                Some(there) => NewReview { body: new.body, ..there.review.clone() },
+                None => new,
+            };
+            let review = Review { id, url: directory.url(&file), review };
+            if there != Some(&review) {
+                locked.replace(&file, &review)?;
+            }
+            Ok(review)
+        })
+        .await
+    }
+}
+
+fn reviews_of(number: u64) -> String {
+    format!("pulls/{number}/reviews")
 }
 
 fn comments_of(number: u64) -> String {

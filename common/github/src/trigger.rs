@@ -174,7 +174,7 @@ impl<'a> Subject<'a> {
         NewJob {
             repository: self.repository.to_string(),
             remote: None,
-            input: JobInput { title, body, number: Some(self.number), requester, base: None },
+            input: JobInput { title, body, number: Some(self.number), requester, base: None, head: None },
             kind: Kind::Change,
             mode: None,
             model: None,

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use github::{Forge, ForgeError, LocalForge, NewPullRequest, Permission, PullRequest, Unregistered};
+use domain::review::Side;
+use github::{Forge, ForgeError, LineComment, LocalForge, NewPullRequest, NewReview, Permission, PullRequest, Review, Unregistered};
 use tempfile::TempDir;
 
 const TALLY: &str = "acme/tally";
@@ -198,4 +199,28 @@ async fn a_pull_request_into_itself_is_refused() {
     let root = root();
     let error = forge(&root).await.put_pull_request(TALLY, &change("main")).await.unwrap_err();
     assert!(matches!(error, ForgeError::Invalid(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_review_is_a_file_with_its_comments_and_the_second_with_its_marker_is_the_first_told_anew() {
+    let root = root();
+    let forge = forge(&root).await;
+    let pull = forge.put_pull_request(TALLY, &change("feature")).await.unwrap();
+    assert_eq!(forge.pull_request(TALLY, pull.number).await.unwrap(), Some(pull));
+    assert_eq!(forge.pull_request(TALLY, 2).await.unwrap(), None);
+    assert_eq!(forge.find_review(TALLY, 1, "<!-- job 1 -->").await.unwrap(), None);
+    let comment = LineComment { path: "a.py".into(), line: 2, side: Side::Left, body: "Why?".into() };
+    let new = NewReview { commit: "c0ffee".into(), body: "Not yet. <!-- job 1 -->".into(), comments: vec![comment] };
+    let first = forge.put_review(TALLY, 1, "<!-- job 1 -->", &new).await.unwrap();
+    let file = root.path().join("acme/tally/pulls/1/reviews/1.json");
+    assert_eq!(first, Review { id: 1, url: format!("file://{}", file.display()), review: new.clone() });
+    assert_eq!(serde_json::from_slice::<Review>(&fs::read(&file).unwrap()).unwrap(), first);
+    let retold = NewReview { body: "Now. <!-- job 1 -->".into(), comments: vec![], ..new.clone() };
+    let told = Review { review: NewReview { body: retold.body.clone(), ..new.clone() }, ..first };
+    assert_eq!(forge.put_review(TALLY, 1, "<!-- job 1 -->", &retold).await.unwrap(), told);
+    assert_eq!(forge.find_review(TALLY, 1, "<!-- job 1 -->").await.unwrap(), Some(told));
+    let other = NewReview { body: "<!-- job 2 -->".into(), ..new };
+    assert_eq!(forge.put_review(TALLY, 1, "<!-- job 2 -->", &other).await.unwrap().id, 2);
+    // The pull request beside its folder of reviews is still one.
+    assert_eq!(forge.find_pull_request(TALLY, "feature").await.unwrap().unwrap().number, 1);
 }

@@ -19,6 +19,8 @@ pub enum EffectName {
     PullRequest,
     /// The comment with the result.
     Comment,
+    /// The review with its inline comments.
+    Review,
 }
 
 /// One effect.

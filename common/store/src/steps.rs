@@ -136,12 +136,34 @@ pub async fn checkpoint(db: &Db, job_id: JobId, step_no: i32) -> Result<Option<(
     Ok(row.fetch_optional(&db.pool).await?.map(|row| (row.tree, row.pack)))
 }
 
-/// Fixes the commit that a job starts from; every later worker starts from the same. `notes` is what a person should
-/// know about how the repository was understood: see [`notes`].
+/// How a checkout was prepared.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Prepared<'a> {
+    /// The commit that it starts from.
+    pub base_commit: &'a str,
+    /// For a review: the commit that the change under review is compared with.
+    pub against: Option<&'a str>,
+    /// What a person should know about how the repository was understood.
+    pub notes: &'a [String],
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What the first preparation of a job settled for all later workers.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Preparation {
+    /// See [`Prepared`].
+    pub against: Option<String>,
+    /// See [`Prepared`].
+    pub notes: Vec<String>,
+}
+
+/// Fixes the commit that a job starts from; every later worker starts from the same.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
-pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, base_commit: &str, notes: &[String], took: Duration) -> Result<(), StoreError> {
+pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, prepared: Prepared<'_>) -> Result<(), StoreError> {
+    let Prepared { base_commit, against, notes, took } = prepared;
     let moved = sqlx::query!(
         "with fenced as (
              update queue set event_seq = event_seq + 1 where job_id = $1 and epoch = $2 and state = 'leased' returning job_id, event_seq
@@ -155,25 +177,26 @@ pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, base_commit: &str, n
         job_id.0,
         epoch.0,
         base_commit,
-        json(&object!({ "base": base_commit, "duration_ms": took.as_millis() as u64, "notes": notes })),
+        json(&object!({ "base": base_commit, "against": against, "duration_ms": took.as_millis() as u64, "notes": notes })),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 
-/// What a person should know about how the repository was understood, as the last preparation of the job had it.
+/// The first preparation of a job; nothing in it before there was one.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn notes(db: &Db, job_id: JobId) -> Result<Vec<String>, StoreError> {
-    let notes = sqlx::query_scalar!(
-        r#"select data -> 'notes' as "notes!: Json<Vec<String>>"
+pub async fn preparation(db: &Db, job_id: JobId) -> Result<Preparation, StoreError> {
+    let first = sqlx::query!(
+        r#"select data ->> 'against' as against, coalesce(data -> 'notes', '[]') as "notes!: Json<Vec<String>>"
            from events
-           where job_id = $1 and kind = 'prepared' and data ? 'notes'
-           order by seq desc
+           where job_id = $1 and kind = 'prepared'
+           order by seq
            limit 1"#,
         job_id.0,
     );
-    Ok(notes.fetch_optional(&db.pool).await?.map_or_else(Vec::new, |notes| notes.0))
+    let first = first.fetch_optional(&db.pool).await?;
+    Ok(first.map(|first| Preparation { against: first.against, notes: first.notes.0 }).unwrap_or_default())
 }
 
 /// A call about to be made.

@@ -160,6 +160,7 @@ fn succeeded() -> Outcome {
         tests_run: Vec::new(),
         confidence: domain::job::Confidence::High,
         needs_human: None,
+        comments: Vec::new(),
     };
     Outcome::Succeeded { finish }
 }

@@ -2,6 +2,7 @@
 
 use domain::{Epoch, JobId, Mode, NewJob, OwnerId};
 use store::queue::{self, Claimed, LEASE};
+use store::steps::Prepared;
 use store::{Db, steps};
 use testkit::{TestDb, new_job};
 
@@ -103,16 +104,33 @@ async fn a_lease_runs_from_the_databases_clock_or_from_the_given_one() {
 async fn a_later_worker_loads_what_the_earlier_ones_did() {
     let test = TestDb::new().await;
     let (job_id, epoch) = held(&test.db).await;
-    steps::prepared(&test.db, job_id, epoch, "c0ffee", &[], seconds(1)).await.unwrap();
+    assert_eq!(steps::preparation(&test.db, job_id).await.unwrap(), steps::Preparation::default());
+    steps::prepared(
+        &test.db,
+        job_id,
+        epoch,
+        Prepared { base_commit: "c0ffee", against: Some("facade"), notes: &["a \0 note".to_owned()], took: seconds(1) },
+    )
+    .await
+    .unwrap();
     take_step(&test.db, job_id, epoch, 1).await;
     let reservation = crate::reserve(&test.db, job_id, epoch, 2).await;
     steps::store_reply(&test.db, job_id, epoch, &crate::answer(2, reservation)).await.unwrap();
     crate::expire(&test, job_id).await;
     let claimed = queue::claim_one(&test.db, OwnerId::new(), job_id, LEASE, None).await.unwrap().unwrap();
     assert_eq!((claimed.attempt, claimed.step_no), (1, 1), "a step that was stored is progress");
-    steps::prepared(&test.db, job_id, claimed.epoch, "another", &[], seconds(1)).await.unwrap();
+    steps::prepared(
+        &test.db,
+        job_id,
+        claimed.epoch,
+        Prepared { base_commit: "another", notes: &[], took: seconds(1), ..Prepared::default() },
+    )
+    .await
+    .unwrap();
     let work = steps::load(&test.db, job_id, claimed.epoch).await.unwrap();
     assert_eq!(work.job.base_commit.as_deref(), Some("c0ffee"), "the first preparation decides");
+    let preparation = steps::Preparation { against: Some("facade".to_owned()), notes: vec!["a \u{fffd} note".to_owned()] };
+    assert_eq!(steps::preparation(&test.db, job_id).await.unwrap(), preparation, "the first preparation decides");
     let seen: Vec<_> =
         work.steps.iter().map(|step| (step.step_no, step.reply.as_str(), step.results.is_some(), step.tree.as_deref())).collect();
     assert_eq!(seen, [(1, "the reply", true, Some("tree")), (2, "the reply", false, None)]);

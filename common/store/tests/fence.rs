@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::{Epoch, Event, EventKind, JobId, Mode, OwnerId, WaitingFor};
 use serde_json::json;
 use store::effects::{self, EffectName};
-use store::steps::{self, Acted};
+use store::steps::{self, Acted, Prepared};
 use store::{Db, StoreError, events, finish, queue};
 use testkit::TestDb;
 
@@ -48,7 +48,10 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
         "finish" => finish::finish(db, job_id, epoch, &succeeded(), &json!({})).await.map(|_| ()),
         "intend" => effects::intend(db, job_id, epoch, EffectName::Branch, &detail).await,
         "load" => steps::load(db, job_id, epoch).await.map(|_| ()),
-        "prepared" => steps::prepared(db, job_id, epoch, "c0ffee", &[], Duration::ZERO).await,
+        "prepared" => {
+            steps::prepared(db, job_id, epoch, Prepared { base_commit: "c0ffee", notes: &[], took: Duration::ZERO, ..Prepared::default() })
+                .await
+        }
         "release" => queue::release(db, job_id, epoch, "the worker shuts down").await,
         "release_reservation" => steps::release_reservation(db, job_id, epoch, 1, MODEL, (1, RESERVED), seconds(1)).await,
         "renew" => match queue::renew(db, &[(job_id, epoch)], seconds(30), None).await?.lost[..] {

@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use store::effects::{self, EffectName};
 use store::enqueue::{Delivery, enqueue};
 use store::ledger::{verify, verify_new};
+use store::steps::Prepared;
 use store::{Db, StoreError, anchors, budgets, cost, events, finish, jobs, queue, retention, roles, steps};
 use testkit::{TestDb, new_job};
 
@@ -51,7 +52,9 @@ async fn a_whole_job_runs_as_the_application() {
     let (job_id, epoch) = queue::claim_triage(&db, OwnerId::new(), None, queue::LEASE, None).await.unwrap().unwrap();
     queue::triaged(&db, job_id, epoch, Mode::Mechanic, "its label").await.unwrap();
     let epoch = queue::claim(&db, OwnerId::new(), Mode::Mechanic, 5, queue::LEASE, None).await.unwrap()[0].epoch;
-    steps::prepared(&db, job_id, epoch, "c0ffee", &[], Duration::ZERO).await.unwrap();
+    steps::prepared(&db, job_id, epoch, Prepared { base_commit: "c0ffee", notes: &[], took: Duration::ZERO, ..Prepared::default() })
+        .await
+        .unwrap();
     take_step(&db, job_id, epoch, 1).await;
     let number = steps::reserve(&db, job_id, epoch, call(2)).await.unwrap();
     steps::release_reservation(&db, job_id, epoch, 2, crate::MODEL, (number, crate::RESERVED), Duration::ZERO).await.unwrap();

@@ -44,6 +44,27 @@ impl Repository {
         repository
     }
 
+    /// Commits `files` on branch `name`: on top of it, or, where it is new, on top of where `main` began.
+    ///
+    /// # Panics
+    /// When git fails.
+    pub async fn branch(&self, name: &str, files: &[(&str, &str)]) {
+        let work = self.path("work");
+        git(&work, &["fetch", "--quiet", "origin"]).await;
+        let there = !self.git(&["branch", "--list", name]).await.is_empty();
+        let first = git(&work, &["rev-list", "--max-parents=0", "origin/main"]).await;
+        let from = if there { format!("origin/{name}") } else { first };
+        git(&work, &["checkout", "--quiet", "--detach", &from]).await;
+        for (path, content) in files {
+            let file = work.join(path);
+            fs::create_dir_all(file.parent().expect("a file lies in a folder")).expect("a folder can be made");
+            fs::write(file, content).expect("a file can be written");
+        }
+        git(&work, &["add", "--all"]).await;
+        git(&work, &["commit", "--quiet", "--message=more"]).await;
+        git(&work, &["push", "--quiet", "origin", &format!("HEAD:refs/heads/{name}")]).await;
+    }
+
     /// A path in the folder beside the repository.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -1,6 +1,7 @@
 //! `codeteam run` on code that nobody here wrote: published packages, each with one bug planted. The replies are
 //! scripted, and the output says so.
 
+mod kinds;
 mod package;
 mod remote;
 

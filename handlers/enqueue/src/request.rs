@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use dispatch::{HandlerError, HttpRequest};
-use domain::{JobInput, NewJob};
+use domain::{JobInput, Kind, NewJob};
 use git::{GitError, Remote};
 use github::RepositoryName;
 use llm::Models;
@@ -70,6 +70,15 @@ pub fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), S
     }
     if let Some(number) = job.input.number.filter(|number| *number > MOST_NUMBER) {
         return Err(format!("input.number is {number}: at most {MOST_NUMBER}"));
+    }
+    match (job.kind, &job.input.head) {
+        (Kind::Review, None) if job.input.number.is_none() => {
+            return Err("input names nothing to review: give a pull request (input.number) or a branch (input.head)".to_owned());
+        }
+        (Kind::Change | Kind::Analysis | Kind::Question, Some(_)) => {
+            return Err("input.head is for jobs of kind review: others start from input.base".to_owned());
+        }
+        _ => {}
     }
     if let Some(key) = &job.idempotency_key
         && (key.is_empty() || key.len() > MOST_KEY_BYTES || key.contains(char::is_control))

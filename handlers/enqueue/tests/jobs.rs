@@ -31,6 +31,15 @@ async fn the_sample_is_a_ready_job_and_the_second_time_the_same_one() {
 }
 
 #[tokio::test]
+async fn the_sample_of_a_review_is_a_ready_job_of_that_kind() {
+    let world = World::new().await;
+    let event: Value = serde_json::from_slice(&sample("enqueue-review.json")).unwrap();
+    assert_eq!(world.json(event).await.unwrap()["accepted"], "new");
+    let row = "select concat_ws(' ', queue.state, kind, input ->> 'number', input ->> 'head') from jobs join queue using (job_id)";
+    assert_eq!(world.test.value(row).await, "ready review 3 weighted-split");
+}
+
+#[tokio::test]
 async fn a_job_without_a_key_is_a_new_one_each_time() {
     let world = World::new().await;
     for _ in 0..2 {
@@ -42,7 +51,7 @@ async fn a_job_without_a_key_is_a_new_one_each_time() {
 #[tokio::test]
 async fn a_job_that_makes_no_sense_is_refused_by_what_is_wrong_and_not_written() {
     let world = World::new().await;
-    let cases: [(Value, &str); 15] = [
+    let cases: [(Value, &str); 17] = [
         (job(|job| job["repository"] = json!("shop")), "write it as owner/name"),
         (job(|job| job["repository"] = json!("../etc")), "write it as owner/name"),
         (job(|job| job["input"]["title"] = json!("")), "input.title is empty"),
@@ -57,6 +66,8 @@ async fn a_job_that_makes_no_sense_is_refused_by_what_is_wrong_and_not_written()
         (job(|job| job["caps"] = json!({ "steps": -1 })), "caps.steps: invalid value: integer `-1`, expected u32"),
         (job(|job| job["idempotency_key"] = json!("a\0b")), "idempotency_key must be 1 to 255 characters"),
         (job(|job| job["idempotency_key"] = json!("")), "idempotency_key must be 1 to 255 characters"),
+        (job(|job| job["kind"] = json!("review")), "input names nothing to review"),
+        (job(|job| job["input"]["head"] = json!("feature")), "input.head is for jobs of kind review"),
         (json!("a string"), "string"),
     ];
     for (request, words) in cases {

@@ -2,6 +2,7 @@
 
 mod publish;
 mod report;
+mod review;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use store::{Db, finish, steps};
 
 pub use publish::Links;
 
-/// Pushes the branch, opens the pull request or writes the comment, and ends the job.
+/// Pushes the branch, opens the pull request or writes the review or comment, and ends the job.
 ///
 /// Harmless twice: every effect is written down before and looked up before it is made, commits are
 /// deterministic, and the last statement is fenced.

@@ -26,6 +26,9 @@ pub struct Links {
     /// The pull request's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<String>,
+    /// The review's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<String>,
     /// The comment's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
@@ -43,18 +46,21 @@ struct Pushed {
 }
 
 impl Finalize {
-    /// A change goes to a branch with a draft pull request; what is no change, or changed nothing, goes to
-    /// the issue that asked. What an unfinished job did is kept the same way, and says that it is unfinished.
+    /// A change goes to a branch with a draft pull request, a review to its pull request; what is neither, or changed
+    /// nothing, goes to the issue that asked. What an unfinished job did is kept the same way, and says that it is unfinished.
     pub(crate) async fn publish(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<Links, HandlerError> {
         let mut links = Links::default();
-        let mut notes = steps::notes(&self.db, work.job.job_id).await.map_err(failure::of_store)?;
+        let preparation = steps::preparation(&self.db, work.job.job_id).await.map_err(failure::of_store)?;
+        let mut notes = preparation.notes.clone();
         let change = if work.job.kind == Kind::Change { self.push(ctx, epoch, work, outcome, &mut notes).await? } else { None };
         if let Some(pushed) = &change {
             links.branch = Some(pushed.branch.clone());
             links.commit = Some(pushed.commit.to_string());
             links.pull_request = Some(self.pull_request(epoch, work, outcome, pushed, &notes).await?.url);
         }
-        if let (None, Some(number)) = (&change, work.job.input.number) {
+        if let (Kind::Review, Outcome::Succeeded { finish }, Some(number)) = (work.job.kind, outcome, work.job.input.number) {
+            links.review = Some(self.review(ctx, epoch, work, finish, number, &preparation).await?);
+        } else if let (None, Some(number)) = (&change, work.job.input.number) {
             links.comment = Some(self.comment(epoch, work, outcome, number, &notes).await?);
         }
         Ok(links)
@@ -186,6 +192,6 @@ fn author() -> Identity {
     Identity { name: "AI Code Team".to_owned(), email: "ai-code-team@localhost".to_owned() }
 }
 
-fn missing(what: String) -> HandlerError {
+pub(crate) fn missing(what: String) -> HandlerError {
     HandlerError::RetryAfter { after: std::time::Duration::from_secs(2), message: format!("{what} was created and cannot be read back") }
 }

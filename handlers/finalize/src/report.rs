@@ -1,7 +1,7 @@
 //! What people read: branch, commit message, pull request, comment. Plain functions of what is stored.
 
 use domain::project::FILE;
-use domain::{JobId, Outcome, Trigger};
+use domain::{Finish, JobId, Outcome, ReviewComment, Trigger};
 use git::DiffStat;
 use store::jobs::Job;
 use store::steps::Work;
@@ -69,6 +69,27 @@ pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat, note
 /// The same for the issue that asked, where there is no change to show.
 pub(crate) fn comment(work: &Work, outcome: &Outcome, notes: &[String]) -> String {
     format!("{}\n{}\n{}{}", what_happened(outcome), notes_section(notes), took(work), footer(work))
+}
+
+/// The body of a review: the verdict, what fits no line of the change, and the rest as in a comment.
+pub(crate) fn review(work: &Work, finish: &Finish, others: &[&ReviewComment], notes: &[String]) -> String {
+    let mut text = format!("**{}**\n\n{}\n", finish.title, finish.summary);
+    if !others.is_empty() {
+        text.push_str("\n### At lines that the change does not show\n\n");
+    }
+    for comment in others {
+        let ReviewComment { path, line, .. } = comment;
+        text.push_str(&format!("- `{path}`, line {line}: {}\n", finding(comment).replace('\n', "\n  ")));
+    }
+    if let Some(question) = &finish.needs_human {
+        text.push_str(&format!("\n**A person has to decide:** {question}\n"));
+    }
+    format!("{text}{}\n{}{}", notes_section(notes), took(work), footer(work))
+}
+
+/// A comment of a review as people read it.
+pub(crate) fn finding(comment: &ReviewComment) -> String {
+    format!("**{}**: {}", comment.severity, comment.body.trim())
 }
 
 /// What was changed and is not handed in, where there is something.

@@ -29,7 +29,7 @@ async fn what_a_push_needs_for_a_while_lies_where_the_next_worker_clears_it_away
 }
 
 /// The database goes away for a write of `table` that fulfils `when`.
-async fn break_write(world: &World, table: &str, when: &str) {
+pub(crate) async fn break_write(world: &World, table: &str, when: &str) {
     let statement = format!(
         "create function go_away() returns trigger language plpgsql as $$ begin raise exception 'gone' using errcode = '57P01'; end $$;
          create trigger go_away before insert or update on {table} for each row when ({when}) execute function go_away()"

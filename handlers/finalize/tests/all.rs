@@ -5,6 +5,7 @@ mod again;
 mod allowed;
 mod publish;
 mod refused;
+mod review;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use git::{Checkout, Git, GitOptions, Remote};
 use github::{LocalForge, Unregistered};
 use serde_json::{Value, json};
 use store::enqueue::{Enqueued, enqueue};
-use store::steps::{self, Acted, Answered, Reserve};
+use store::steps::{self, Acted, Answered, Prepared, Reserve};
 use store::{jobs, queue};
 use testkit::{PATH, Repository, TestDb, new_job, usage};
 use tokio_util::sync::CancellationToken;
@@ -82,7 +83,14 @@ impl World {
             std::fs::write(file, content).unwrap();
         }
         let checkpoint = checkout.checkpoint().await.unwrap();
-        steps::prepared(&self.test.db, job_id, epoch, base.as_str(), &[], Duration::ZERO).await.unwrap();
+        steps::prepared(
+            &self.test.db,
+            job_id,
+            epoch,
+            Prepared { base_commit: base.as_str(), notes: &[], took: Duration::ZERO, ..Prepared::default() },
+        )
+        .await
+        .unwrap();
         let reserve = Reserve { step_no, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100 };
         let reservation = steps::reserve(&self.test.db, job_id, epoch, reserve).await.unwrap();
         let answer = Answered {
@@ -171,6 +179,7 @@ fn succeeded() -> Outcome {
         tests_run: vec!["python3 -m unittest: OK".to_owned()],
         confidence: Confidence::Medium,
         needs_human: Some("Is half a cent up or down?".to_owned()),
+        comments: Vec::new(),
     };
     Outcome::Succeeded { finish }
 }

@@ -1,6 +1,7 @@
 //! What the repository does not let a job change is not handed in, whatever the checkpoint holds.
 
 use domain::{Kind, NewJob};
+use store::steps::Prepared;
 
 use crate::{FIXED, World, asked, succeeded};
 
@@ -33,7 +34,14 @@ async fn what_was_noted_when_the_job_was_prepared_reaches_the_person() {
     let world = World::new().await;
     let (job_id, epoch) = world.job(NewJob { kind: Kind::Question, ..asked() }).await;
     let notes = [".codeteam.toml, line 2, column 1: unknown key \"x\"".to_owned()];
-    store::steps::prepared(&world.test.db, job_id, epoch, "c0ffee", &notes, std::time::Duration::ZERO).await.unwrap();
+    store::steps::prepared(
+        &world.test.db,
+        job_id,
+        epoch,
+        Prepared { base_commit: "c0ffee", notes: &notes, took: std::time::Duration::ZERO, ..Prepared::default() },
+    )
+    .await
+    .unwrap();
     world.finalize(job_id, epoch, succeeded()).await.unwrap();
     let body = world.comments()[0]["body"].as_str().unwrap().to_owned();
     assert!(body.contains(&format!("\n### Notes\n\n- {}\n", notes[0])), "{body}");

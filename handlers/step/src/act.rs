@@ -39,11 +39,12 @@ impl Step {
             workspace: &checkout.workspace,
             environment: &environment,
             limits: LIMITS,
+            change: checkout.base.change.as_ref(),
             deadline: ctx.deadline.min(started + turn.active_left()),
             cancel: &ctx.cancel,
         };
         let newest = turn.history.last().ok_or_else(|| anyhow!("a step acts before it has thought"))?;
-        let ran = match run_tools(&self.tools, &newest.reply, &context).await {
+        let ran = match run_tools(self.tools.of(turn.brief.kind), &newest.reply, &context).await {
             Ok(ran) => ran,
             Err(AgentError::Cancelled) if self.stop_requested(job_id).await? => return Ok(false),
             Err(AgentError::Cancelled) => {

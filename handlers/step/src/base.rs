@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use agent::TestCommand;
 use agent::test_command::Listing;
+use agent::{Change, TestCommand};
 use config::failure;
 use dispatch::HandlerError;
 use domain::project::{self, FILE, Fault, Project, Read};
-use git::{Checkout, CommittedFile, GitError};
+use git::{Checkout, CommitId, CommittedFile, GitError};
 
 use crate::maps::Maps;
 
@@ -31,12 +31,16 @@ pub(crate) struct Base {
     pub test_command: Option<TestCommand>,
     /// The repository map.
     pub map: Option<String>,
+    /// What is under review.
+    pub change: Option<Change>,
 }
 
 impl Base {
-    /// Reads it for a job that asks for `task`. Five processes, one more where the advice lies elsewhere and is not there.
-    pub(crate) async fn read(checkout: &Checkout, maps: &Maps, task: &str) -> Result<Self, HandlerError> {
-        let Read { project, faults } = match checkout.read_base_file(FILE, project::MOST_BYTES).await {
+    /// Reads it for a job that asks for `task`. Of a review, `against` is what the change is compared with: there, and not at
+    /// the head, lies the repository's own word. Five processes, one more where the advice lies elsewhere and is not there.
+    pub(crate) async fn read(checkout: &Checkout, maps: &Maps, task: &str, against: Option<&CommitId>) -> Result<Self, HandlerError> {
+        let trusted = against.unwrap_or(checkout.base());
+        let Read { project, faults } = match checkout.read_file_at(trusted, FILE, project::MOST_BYTES).await {
             Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
             Err(GitError::TooLarge { .. }) => Read::too_large(),
             Err(error) => return Err(failure::of_git(error)),
@@ -44,12 +48,12 @@ impl Base {
         let refuses_changes = faults.iter().find(|fault| fault.hides_paths).map(refusal);
         let mut notes: Vec<String> = faults.iter().map(Fault::to_string).collect();
         let instructions = match &project.instructions {
-            None => advice(checkout, ADVICE).await?,
-            Some(path) => match advice(checkout, path).await? {
+            None => advice(checkout, trusted, ADVICE).await?,
+            Some(path) => match advice(checkout, trusted, path).await? {
                 Some(text) => Some(text),
                 None => {
                     notes.push(format!("{FILE} names {path:?} as its instructions, and there is no such file; {ADVICE} holds instead"));
-                    advice(checkout, ADVICE).await?
+                    advice(checkout, trusted, ADVICE).await?
                 }
             },
         };
@@ -65,7 +69,11 @@ impl Base {
             None => found_tests(checkout, &files, task).await?,
         };
         let map = maps.map(checkout, checkout.base(), &files, task).await?;
-        Ok(Self { project, notes, refuses_changes, instructions, test_command, map })
+        let change = match against {
+            Some(against) => Some(Change::of(&checkout.diff_since(against).await.map_err(failure::of_git)?)),
+            None => None,
+        };
+        Ok(Self { project, notes, refuses_changes, instructions, test_command, map, change })
     }
 }
 
@@ -85,8 +93,8 @@ fn refusal(fault: &Fault) -> String {
     format!("{fault}; so nobody knows which paths may be changed, and nothing was begun: repair the file and ask again")
 }
 
-async fn advice(checkout: &Checkout, path: &str) -> Result<Option<String>, HandlerError> {
-    match checkout.read_base_file(path, MOST_ADVICE_BYTES).await {
+async fn advice(checkout: &Checkout, commit: &CommitId, path: &str) -> Result<Option<String>, HandlerError> {
+    match checkout.read_file_at(commit, path, MOST_ADVICE_BYTES).await {
         Ok(file) => Ok(file.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
         Err(GitError::TooLarge { .. }) => Ok(Some(format!("{path} is too long to be shown here: read the parts you need."))),
         Err(error) => Err(failure::of_git(error)),

@@ -12,18 +12,19 @@ use agent::Workspace;
 use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{Epoch, JobId};
+use domain::{Epoch, JobId, Kind};
 use failpoints::fail_point;
-use git::{Checkout, Git, Remote};
+use git::{Checkout, CommitId, Git, Remote};
 use github::Forge;
 use process::Sandbox;
 use store::Db;
 use store::jobs::Job;
-use store::steps::{self, Work};
+use store::steps::{self, Prepared, Work};
 use tokio::time::Instant;
 
 use crate::base::Base;
 use crate::maps::Maps;
+use crate::review::{self, Commits};
 use crate::walls::Walls;
 
 /// The checkout of a job.
@@ -70,7 +71,7 @@ impl Checkouts {
             && let Some(checkout) = Checkout::open(&self.git, &folder).await.map_err(failure::of_git)?
             && self.walls.stand(&folder, checkout.workspace())?
         {
-            let said = self.base(job, epoch, &checkout).await?;
+            let said = self.base(db, job, epoch, &checkout, None).await?;
             return self.job_checkout(checkout, said, &folder);
         }
         let started = Instant::now();
@@ -82,9 +83,13 @@ impl Checkouts {
         };
         let remote: Remote = remote.parse().map_err(failure::of_git)?;
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
-        let base = match &job.base_commit {
-            Some(commit) => commit.parse().map_err(failure::of_git)?,
-            None => mirror.resolve(job.input.base.as_deref()).await.map_err(failure::of_git)?,
+        let (base, against) = match &job.base_commit {
+            Some(commit) => (commit.parse().map_err(failure::of_git)?, known_against(db, job).await?),
+            None if job.kind == Kind::Review => {
+                let Commits { head, against } = review::commits(&*self.forge, &mirror, job).await?;
+                (head, Some(against))
+            }
+            None => (mirror.resolve(job.input.base.as_deref()).await.map_err(failure::of_git)?, None),
         };
         self.walls.close(&folder)?;
         let checkout = Checkout::create(&mirror, &base, &folder, &ctx.cancel).await.map_err(failure::of_git)?;
@@ -92,10 +97,16 @@ impl Checkouts {
             let tree = tree.parse().map_err(failure::of_git)?;
             checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
         }
-        let said = self.base(job, epoch, &checkout).await?;
+        let said = self.base(db, job, epoch, &checkout, against.as_ref()).await?;
         self.walls.raise(&folder, &[checkout.workspace(), &home(&folder)?])?;
         fail_point!(BeforePrepared);
-        steps::prepared(db, job.job_id, epoch, base.as_str(), &said.notes, started.elapsed()).await.map_err(failure::of_store)?;
+        let prepared = Prepared {
+            base_commit: base.as_str(),
+            against: against.as_ref().map(CommitId::as_str),
+            notes: &said.notes,
+            took: started.elapsed(),
+        };
+        steps::prepared(db, job.job_id, epoch, prepared).await.map_err(failure::of_store)?;
         fail_point!(AfterPrepared);
         self.end(job.job_id, epoch, done).await?;
         self.job_checkout(checkout, said, &folder)
@@ -140,13 +151,25 @@ impl Checkouts {
     }
 
     /// What the base commit says.
-    async fn base(&self, job: &Job, epoch: Epoch, checkout: &Checkout) -> Result<Arc<Base>, HandlerError> {
+    async fn base(
+        &self,
+        db: &Db,
+        job: &Job,
+        epoch: Epoch,
+        checkout: &Checkout,
+        against: Option<&CommitId>,
+    ) -> Result<Arc<Base>, HandlerError> {
         let folder = self.folder(job.job_id, epoch);
         let known = self.bases.lock().unwrap_or_else(PoisonError::into_inner).get(&folder).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
-        let read = Arc::new(Base::read(checkout, &self.maps, &format!("{}\n{}", job.input.title, job.input.body)).await?);
+        let against = match against {
+            Some(against) => Some(against.clone()),
+            None => known_against(db, job).await?,
+        };
+        let task = format!("{}\n{}", job.input.title, job.input.body);
+        let read = Arc::new(Base::read(checkout, &self.maps, &task, against.as_ref()).await?);
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, Arc::clone(&read));
         Ok(read)
     }
@@ -164,6 +187,15 @@ impl Checkouts {
     fn folder(&self, job_id: JobId, epoch: Epoch) -> PathBuf {
         self.root.join(format!("{job_id}-{epoch}"))
     }
+}
+
+/// What the change under review is compared with, as the first preparation found it.
+async fn known_against(db: &Db, job: &Job) -> Result<Option<CommitId>, HandlerError> {
+    if job.kind != Kind::Review {
+        return Ok(None);
+    }
+    let against = steps::preparation(db, job.job_id).await.map_err(failure::of_store)?.against;
+    against.map(|commit| commit.parse()).transpose().map_err(failure::of_git)
 }
 
 fn home(folder: &Path) -> anyhow::Result<PathBuf> {

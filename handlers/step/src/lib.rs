@@ -8,6 +8,7 @@ mod act;
 mod base;
 mod checkouts;
 mod maps;
+mod review;
 mod think;
 mod walls;
 
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Brief, PastStep, Toolbox, ToolsRan, Verdict, verdict};
+use agent::{Brief, PastStep, Toolboxes, ToolsRan, Verdict, verdict};
 use anyhow::{Context, Result};
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
@@ -48,7 +49,7 @@ pub struct Step {
     /// The caps of each mode as this process allows them.
     pub caps: Arc<dyn Fn(Mode) -> Caps + Send + Sync>,
     /// The tools that the model may call.
-    pub tools: Arc<Toolbox>,
+    pub tools: Arc<Toolboxes>,
     /// Where the tools' commands find programs.
     pub path: String,
     checkouts: Checkouts,
@@ -186,6 +187,7 @@ impl Turn<'_> {
         self.brief.instructions = base.instructions.clone();
         self.brief.test_command = base.test_command.clone();
         self.brief.map = base.map.clone();
+        self.brief.diff = base.change.as_ref().map(agent::Change::shown);
         self.brief.allowed_paths = base.project.allowed_paths.clone();
         let cause = base.refuses_changes.clone().filter(|_| self.brief.kind == Kind::Change)?;
         Some(StepResponse::Done { outcome: Outcome::Failed { cause } })
@@ -217,7 +219,7 @@ impl Step {
             providers,
             default_model: None,
             caps: Arc::new(Caps::of),
-            tools: Arc::new(Toolbox::standard()),
+            tools: Arc::new(Toolboxes::standard()),
             path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             checkouts: Checkouts::new(git, forge, checkouts),
         }
@@ -254,6 +256,7 @@ impl Step {
             caps,
             test_command: None,
             map: None,
+            diff: None,
             allowed_paths: AllowedPaths::all(),
         };
         Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })

@@ -137,7 +137,7 @@ impl Step {
     fn plan(&self, turn: &Turn<'_>, hints: &[StoredHint], left: &Caps) -> Result<Result<Call, CapReached>, HandlerError> {
         let hint = |hint: &StoredHint| Hint { before_step: hint.before_step.unsigned_abs(), text: hint.text.clone() };
         let hints: Vec<Hint> = hints.iter().map(hint).collect();
-        let mut request = agent::request(&turn.brief, &self.tools, &turn.history, &hints, turn.model);
+        let mut request = agent::request(&turn.brief, self.tools.of(turn.brief.kind), &turn.history, &hints, turn.model);
         let body = turn.provider.encode(&request).map_err(failure::of_llm)?;
         let estimate = agent::estimate(&request, &body, turn.model).map_err(|full| HandlerError::Invalid(full.to_string()))?;
         let reservation = match Reservation::plan(left, &estimate, &turn.model.price) {

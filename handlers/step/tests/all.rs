@@ -7,6 +7,7 @@ mod interrupted;
 mod project;
 mod replies;
 mod resume;
+mod review;
 mod walls;
 mod work;
 

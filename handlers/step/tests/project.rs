@@ -38,7 +38,7 @@ async fn the_repository_lowers_caps_names_its_tests_and_advice_and_limits_what_i
     let results = world.test.value("select results::text from steps where step_no = 1 and half = 'results'").await;
     assert_eq!(results.matches("allows only src/**").count(), 2, "{results}");
     assert!(results.contains("src/b.py is created"), "{results}");
-    assert_eq!(steps::notes(&world.test.db, job_id).await.unwrap(), Vec::<String>::new());
+    assert_eq!(steps::preparation(&world.test.db, job_id).await.unwrap().notes, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn faults_become_notes_and_the_rest_of_the_file_holds() {
     let worker = world.worker("a", json!([shell("ls"), finish()]));
     let (job_id, epoch) = world.job(new_job()).await;
     assert!(matches!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::Done { outcome: Outcome::Succeeded { .. } }));
-    let notes = steps::notes(&world.test.db, job_id).await.unwrap();
+    let notes = steps::preparation(&world.test.db, job_id).await.unwrap().notes;
     let [unknown, missing] = &notes[..] else { panic!("{notes:?}") };
     assert!(unknown.starts_with(".codeteam.toml, line 2, column 1: unknown key \"stpes\""), "{unknown}");
     assert!(missing.contains("\"docs/none.md\"") && missing.contains("AGENTS.md holds instead"), "{missing}");

@@ -28,6 +28,7 @@ async fn a_job_goes_step_by_step_to_what_the_model_hands_in() {
         tests_run: vec!["python3 -m unittest".to_owned()],
         confidence: Confidence::High,
         needs_human: None,
+        comments: Vec::new(),
     };
     let done = StepResponse::Done { outcome: Outcome::Succeeded { finish: handed_in } };
     assert_eq!(worker.step(job_id, epoch).await.unwrap(), done);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatch::{Ctx, InvokeError, Registry};
 use domain::{JobId, JobInput, NewJob, OwnerId, Trigger};
-use github::{Comment, Forge, ForgeError, LocalForge, NewPullRequest, Permission, PullRequest, Triggers, Unregistered};
+use github::{Comment, Forge, ForgeError, LocalForge, NewPullRequest, NewReview, Permission, PullRequest, Review, Triggers, Unregistered};
 use serde_json::{Value, json};
 use store::enqueue::{Enqueued, enqueue};
 use store::{jobs, queue};
@@ -173,6 +173,10 @@ impl Forge for Slow {
         unreachable!("triage opens no pull request")
     }
 
+    async fn pull_request(&self, _: &str, _: u64) -> Result<Option<PullRequest>, ForgeError> {
+        unreachable!("triage looks at no pull request")
+    }
+
     async fn put_pull_request(&self, _: &str, _: &NewPullRequest) -> Result<PullRequest, ForgeError> {
         unreachable!("triage opens no pull request")
     }
@@ -183,6 +187,14 @@ impl Forge for Slow {
 
     async fn put_comment(&self, _: &str, _: u64, _: &str, _: &str) -> Result<Comment, ForgeError> {
         unreachable!("triage writes no comment")
+    }
+
+    async fn find_review(&self, _: &str, _: u64, _: &str) -> Result<Option<Review>, ForgeError> {
+        unreachable!("triage reviews nothing")
+    }
+
+    async fn put_review(&self, _: &str, _: u64, _: &str, _: &NewReview) -> Result<Review, ForgeError> {
+        unreachable!("triage reviews nothing")
     }
 }
 

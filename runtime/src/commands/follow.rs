@@ -143,6 +143,7 @@ impl View {
         match name {
             "branch" => self.line(&format!("pushed {}", text("branch"))),
             "pull_request" => self.line(&format!("opened draft pull request #{}", detail["number"])),
+            "review" => self.line(&format!("reviewed #{} with {} comments at lines", detail["number"], detail["comments"])),
             _ => self.line(&format!("wrote a comment on #{}", detail["number"])),
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use config::{Configured, Services, Settings};
 use dispatch::{Ctx, HandlerError, call};
-use domain::{Caps, JobId, JobInput, Kind, NewJob, Trigger};
+use domain::review::Side;
+use domain::{Caps, JobId, JobInput, Kind, NewJob, ReviewComment, Trigger};
 use enqueue::{Enqueue, EnqueueRequest, JobAccepted};
 use git::{GitError, Remote};
 use github::{LocalForge, Unregistered};
@@ -32,6 +33,9 @@ pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcom
         settings.model = None;
     }
     settings.local_remotes = true;
+    if (args.kind == Kind::Review) != args.head.is_some() {
+        return Err(Failure::Usage("a review needs --head BRANCH, and only a review does".to_owned()));
+    }
     let job = new_job(&args, &remote, &settings);
     let forge = LocalForge::new(settings.state_dir.join("forge"), Unregistered::Record);
     let work_dir = tempfile::Builder::new().prefix("codeteam-run-").permissions(sandbox::passable()).tempdir()?;
@@ -54,7 +58,7 @@ pub(crate) async fn run(args: Run, json: bool, mut settings: Settings) -> Outcom
     database.close().await?;
     let finished = finished?;
     let report = json!({ "job_id": job_id, "repository": shown, "result": finished });
-    screen::data(json, &report, || summary(&finished, &shown))?;
+    screen::data(json, &report, || summary(&finished, &shown, args.kind))?;
     ended(&finished)
 }
 
@@ -68,10 +72,22 @@ async fn enqueue(services: &Services, job: NewJob) -> Result<JobId, Failure> {
     }
 }
 
-fn summary(finished: &Finished, remote: &str) -> String {
+/// A finding of a review in one paragraph.
+fn finding(comment: &ReviewComment) -> String {
+    let ReviewComment { path, line, side, severity, body } = comment;
+    let side = if *side == Side::Left { " (as it was)" } else { "" };
+    format!("{path}:{line}{side}: {severity}: {body}")
+}
+
+fn summary(finished: &Finished, remote: &str, kind: Kind) -> String {
     let mut lines = vec![finished.outcome.sentence()];
     if let domain::Outcome::Succeeded { finish } = &finished.outcome {
         lines.extend([String::new(), finish.summary.clone(), String::new()]);
+    }
+    if let domain::Outcome::Succeeded { finish } = &finished.outcome
+        && !finish.comments.is_empty()
+    {
+        lines.extend(finish.comments.iter().map(finding).chain([String::new()]));
     }
     match finished.links["branch"].as_str() {
         Some(branch) => {
@@ -80,7 +96,8 @@ fn summary(finished: &Finished, remote: &str) -> String {
                 lines.push(format!("look at it: git -C {remote} show {branch}"));
             }
         }
-        None => lines.push("nothing was changed".to_owned()),
+        None if kind == Kind::Change => lines.push("nothing was changed".to_owned()),
+        None => {}
     }
     if let Some(record) = finished.links["pull_request"].as_str() {
         lines.push(format!("what a pull request would say: {record}"));
@@ -125,8 +142,14 @@ fn new_job(args: &Run, remote: &Remote, settings: &Settings) -> NewJob {
     NewJob {
         repository: name(&remote.to_string()),
         remote: Some(given(args, remote)),
-        input: JobInput { title: title.trim().to_owned(), body: body.trim().to_owned(), base: args.base.clone(), ..JobInput::default() },
-        kind: Kind::Change,
+        input: JobInput {
+            title: title.trim().to_owned(),
+            body: body.trim().to_owned(),
+            base: args.base.clone(),
+            head: args.head.clone(),
+            ..JobInput::default()
+        },
+        kind: args.kind,
         mode: Some(args.mode),
         model,
         caps,
@@ -143,6 +166,9 @@ async fn check(services: &Services, job: &NewJob, remote: &Remote) -> Result<(),
     check_model(services, mode, job.model.as_deref().or(services.settings.model.as_deref()))?;
     let mirror = services.git().mirror(remote, &CancellationToken::new()).await.map_err(of_git)?;
     mirror.resolve(job.input.base.as_deref()).await.map_err(of_git)?;
+    if let Some(head) = &job.input.head {
+        mirror.resolve(Some(head)).await.map_err(of_git)?;
+    }
     Ok(())
 }
 

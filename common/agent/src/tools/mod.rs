@@ -7,6 +7,8 @@ mod list_files;
 mod read_file;
 mod search;
 mod shell;
+mod show_diff;
+mod toolboxes;
 mod walk;
 mod write_file;
 
@@ -22,8 +24,9 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 pub use environment::Environment;
+pub use toolboxes::Toolboxes;
 
-use crate::{ToolsRan, Workspace};
+use crate::{Change, ToolsRan, Workspace};
 
 /// The tools that touch files of the workspace. Where it belongs to the user of a slot they act as that user:
 /// whatever a path turns out to lead to, it is opened with no more rights than the commands have.
@@ -51,6 +54,8 @@ pub struct ToolContext<'a> {
     pub environment: &'a Environment,
     /// What each command may use of the machine.
     pub limits: Limits,
+    /// What is under review, where something is.
+    pub change: Option<&'a Change>,
     /// When the job's time is used up.
     pub deadline: Instant,
     /// Ends the step: the job was stopped, or its lease is lost.
@@ -114,7 +119,7 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The tools that every job has. A new one is a file beside this one and a line here.
+    /// The tools of a change; [`Toolboxes`] has those of the other kinds. A new one is a file beside this one and a line here.
     pub fn standard() -> Self {
         Self { tools: Vec::new() }
             .with(read_file::ReadFile)
@@ -123,7 +128,7 @@ impl Toolbox {
             .with(edit_file::EditFile)
             .with(write_file::WriteFile)
             .with(shell::Shell)
-            .with(finish::FinishWork)
+            .with(finish::FinishWork { with_comments: false })
     }
 
     /// Adds `tool`: one that needs a port, such as a search in the knowledge base.

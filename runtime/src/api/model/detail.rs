@@ -198,7 +198,7 @@ impl From<Spent> for Spending {
 /// Something that a job does outside.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct JobEffect {
-    /// branch, pull_request, comment; more may come.
+    /// branch, pull_request, review, comment; more may come.
     name: String,
     /// Whether it was read back.
     confirmed: bool,

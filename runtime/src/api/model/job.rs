@@ -64,15 +64,19 @@ pub(crate) struct Input {
     /// The login of the person who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     requester: Option<String>,
-    /// The branch to start from; without it the repository's default branch.
+    /// The branch to start from, for a review the one that the change is to be merged into; without it the repository's default
+    /// branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<String>,
+    /// For a review: the branch with the change; without it what pull request `number` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
 }
 
 impl From<JobInput> for Input {
     fn from(input: JobInput) -> Self {
-        let JobInput { title, body, number, requester, base } = input;
-        Self { title, body, number, requester, base }
+        let JobInput { title, body, number, requester, base, head } = input;
+        Self { title, body, number, requester, base, head }
     }
 }
 
@@ -83,6 +87,7 @@ impl Input {
         let maybe = |asked: &Option<String>| asked.as_deref().map(text);
         (text(&self.title), text(&self.body), self.number) == (stored.title.clone(), stored.body.clone(), stored.number)
             && (maybe(&self.requester), maybe(&self.base)) == (stored.requester.clone(), stored.base.clone())
+            && maybe(&self.head) == stored.head
     }
 }
 

@@ -117,8 +117,8 @@ impl Session {
                 None => vec!["nothing was pushed".to_owned()],
             },
             Check::Answer { expected, forbidden } => {
-                let answer = self.answer(job_id, &name, number).await?;
-                let why = judged(&answer::passages(&answer), expected, forbidden);
+                let (answer, passages) = self.answer(job_id, &name, number).await?;
+                let why = judged(&passages, expected, forbidden);
                 scored.produced = answer;
                 why
             }
@@ -152,7 +152,9 @@ impl Session {
                 body: task.body.clone(),
                 number: Some(number),
                 requester: Some(REQUESTER.to_owned()),
-                base: task.second.as_ref().and_then(|second| second.branch.clone()),
+                // Of a review the pull request says which branches.
+                base: task.second.as_ref().and_then(|second| second.branch.clone()).filter(|_| task.kind != Kind::Review),
+                head: None,
             },
             kind: task.kind,
             mode: None,
@@ -182,9 +184,20 @@ impl Session {
     }
 
     /// What a person finds in the forge; empty where nothing was written.
-    async fn answer(&self, job_id: JobId, repository: &str, number: u64) -> anyhow::Result<String> {
-        let comment = self.forge.find_comment(repository, number, &format!("codeteam:job:{job_id}")).await?;
-        Ok(comment.map(|comment| comment.body).unwrap_or_default())
+    async fn answer(&self, job_id: JobId, repository: &str, number: u64) -> anyhow::Result<(String, Vec<Passage>)> {
+        let marker = format!("codeteam:job:{job_id}");
+        let Some(review) = self.forge.find_review(repository, number, &marker).await? else {
+            let comment = self.forge.find_comment(repository, number, &marker).await?;
+            let text = comment.map(|comment| comment.body).unwrap_or_default();
+            return Ok((text.clone(), answer::passages(&text)));
+        };
+        let mut passages = answer::passages(&review.review.body);
+        let mut text = review.review.body;
+        for comment in review.review.comments {
+            text.push_str(&format!("\n\n{}:{}: {}", comment.path, comment.line, comment.body));
+            passages.push(Passage { place: Some((comment.path, comment.line, comment.line)), text: comment.body });
+        }
+        Ok((text, passages))
     }
 }
 
