@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use dispatch::{Ctx, call};
-use domain::{Caps, EventKind, JobId, JobInput, Kind, NewJob, Outcome, Trigger};
+use domain::{CapReached, Caps, EventKind, JobId, JobInput, Kind, NewJob, Outcome, Spent, Trigger, WaitingFor};
 use enqueue::{EnqueueRequest, JobAccepted};
 use github::{Forge, NewPullRequest, Permission};
-use store::jobs::{self, Finished, Standing};
+use store::jobs::{self, Finished};
 use store::{Db, events};
 use tokio::time::Instant;
 
@@ -30,7 +30,9 @@ const EVENTS: u32 = 1_000;
 enum Ended {
     Finished(Box<Finished>),
     /// The budget of the run has no room for its next call.
-    OutOfBudget(Box<Standing>),
+    OutOfBudget(Spent),
+    /// It asks a person, and nobody will answer.
+    Asks(Spent),
 }
 
 impl Session {
@@ -41,9 +43,8 @@ impl Session {
         if let Err(missing) = self.user_for(task) {
             return scored.not_run(missing);
         }
-        let cap = self.settings.caps(task.mode).cost_microusd;
         let grant = match &self.purse {
-            Some(purse) => match purse.take(cap).await {
+            Some(purse) => match purse.take(self.settings.caps(task.mode).cost_microusd, task.mode).await {
                 Some(grant) => Some(grant),
                 None => return scored.not_run("the budget of the run is used up"),
             },
@@ -95,17 +96,19 @@ impl Session {
         scored.models = models(&self.db, job_id).await?;
         let finished = match ended {
             Ended::Finished(finished) => finished,
-            Ended::OutOfBudget(standing) => {
-                if let Some(queue) = &standing.queue {
-                    scored.spent(&queue.spent);
-                }
+            Ended::OutOfBudget(spent) => {
+                scored.spent(&spent);
                 return Ok(scored.not_run("the budget of the run was used up on the way"));
+            }
+            Ended::Asks(spent) => {
+                scored.spent(&spent);
+                return Ok(scored.decide(vec!["the job asks a person and waits for the answer".to_owned()]));
             }
         };
         scored.spent(&finished.spent);
         scored.outcome = finished.outcome.sentence();
         scored.finished = matches!(finished.outcome, Outcome::Succeeded { .. });
-        if grant.is_some_and(|grant| grant.is_the_rest) && matches!(finished.outcome, Outcome::Capped { cap: domain::CapReached::Money }) {
+        if grant.is_some_and(|grant| grant.is_the_rest) && matches!(finished.outcome, Outcome::Capped { cap: CapReached::Money }) {
             return Ok(scored.not_run("the budget of the run left it less than its mode allows, and that was used up"));
         }
         let mut why = match &task.check {
@@ -143,7 +146,6 @@ impl Session {
 
     /// What a webhook would have made of the label on that issue. The mode is left to triage.
     fn new_job(&self, task: &Task, repository: &str, number: u64, grant: Option<Grant>) -> NewJob {
-        let caps = self.settings.caps(task.mode);
         NewJob {
             repository: repository.to_owned(),
             remote: None,
@@ -159,7 +161,8 @@ impl Session {
             kind: task.kind,
             mode: None,
             model: self.model.clone(),
-            caps: grant.map(|grant| Caps { cost_microusd: grant.most, ..caps }),
+            // Only money: in everything else the mode's own caps are lower.
+            caps: grant.map(|grant| Caps { cost_microusd: grant.cap, ..Caps::GENIUS }),
             priority: 0,
             trigger: Trigger::Label { label: task.mode.to_string() },
             idempotency_key: None,
@@ -217,8 +220,12 @@ async fn ended(db: &Db, job_id: JobId) -> anyhow::Result<Ended> {
         if let Some(finished) = standing.job.finished {
             return Ok(Ended::Finished(Box::new(finished)));
         }
-        if standing.queue.as_ref().is_some_and(|queue| queue.waiting_for.as_deref() == Some("budget")) {
-            return Ok(Ended::OutOfBudget(Box::new(standing)));
+        if let Some(queue) = standing.queue {
+            match queue.waiting_for.and_then(|what| what.parse().ok()) {
+                Some(WaitingFor::Budget) => return Ok(Ended::OutOfBudget(queue.spent)),
+                Some(WaitingFor::Answer) => return Ok(Ended::Asks(queue.spent)),
+                Some(WaitingFor::Triage | WaitingFor::Snooze) | None => {}
+            }
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::MicroUsd;
+use domain::{MicroUsd, Mode};
 use tokio::sync::Notify;
 
 /// The budget of a run.
@@ -22,10 +22,12 @@ struct State {
 /// What one task may spend.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Grant {
-    /// At the most.
-    pub most: MicroUsd,
+    /// The cap of its job.
+    pub cap: MicroUsd,
     /// Less than its mode allows, since the run has no more: where that stops it, it says nothing about the model.
     pub is_the_rest: bool,
+    /// All that it can come to: a mechanic's job may be handed over, and a genius then has the cap once more.
+    most: MicroUsd,
 }
 
 impl Purse {
@@ -34,20 +36,23 @@ impl Purse {
         Self { state: Mutex::new(State { left: budget, taken: MicroUsd::ZERO }), changed: Notify::new() }
     }
 
-    /// Waits until there are `cap` for a task, or all that is left where that is less; `None` = nothing is.
-    pub(super) async fn take(&self, cap: MicroUsd) -> Option<Grant> {
+    /// Waits until there is `cap` for a task of `mode` as often as its job may use it, or all that is left where that is
+    /// less; `None` = nothing is.
+    pub(super) async fn take(&self, cap: MicroUsd, mode: Mode) -> Option<Grant> {
+        let times = if mode == Mode::Mechanic { 2 } else { 1 };
         loop {
             // It hears everything from here on, so nothing that is given back falls between.
             let changed = self.changed.notified();
             {
                 let mut state = self.state();
-                if state.left <= MicroUsd::ZERO {
+                let most = MicroUsd(cap.0.saturating_mul(times)).min(state.left);
+                if most.0 < times {
                     return None;
                 }
-                let most = cap.min(state.left);
                 if most <= state.left.saturating_sub(state.taken) {
                     state.taken += most;
-                    return Some(Grant { most, is_the_rest: most < cap });
+                    let job = MicroUsd(most.0 / times);
+                    return Some(Grant { cap: job, is_the_rest: job < cap, most });
                 }
             }
             changed.await;
@@ -76,21 +81,35 @@ mod tests {
 
     use super::*;
 
+    fn grant(cap: i64, is_the_rest: bool, most: i64) -> Grant {
+        Grant { cap: MicroUsd(cap), is_the_rest, most: MicroUsd(most) }
+    }
+
     #[tokio::test]
     async fn running_tasks_together_may_never_spend_more_than_is_left() {
         let purse = Purse::new(MicroUsd(1_000));
-        let first = purse.take(MicroUsd(600)).await.unwrap();
-        assert_eq!(first, Grant { most: MicroUsd(600), is_the_rest: false });
-        let second = purse.take(MicroUsd(600));
+        let take = async || purse.take(MicroUsd(600), Mode::Genius).await;
+        let first = take().await.unwrap();
+        assert_eq!(first, grant(600, false, 600));
+        let second = take();
         tokio::pin!(second);
         assert_eq!(poll!(second.as_mut()), Poll::Pending, "only 400 are free");
         purse.give_back(first, MicroUsd(100));
         let second = second.await.unwrap();
-        assert_eq!(second, Grant { most: MicroUsd(600), is_the_rest: false });
+        assert_eq!(second, grant(600, false, 600));
         purse.give_back(second, MicroUsd(600));
-        let third = purse.take(MicroUsd(600)).await.unwrap();
-        assert_eq!(third, Grant { most: MicroUsd(300), is_the_rest: true });
+        let third = take().await.unwrap();
+        assert_eq!(third, grant(300, true, 300));
         purse.give_back(third, MicroUsd(300));
-        assert_eq!(purse.take(MicroUsd(600)).await, None);
+        assert_eq!(take().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_mechanics_task_is_given_room_for_the_genius_that_it_may_be_handed_to() {
+        let purse = Purse::new(MicroUsd(1_001));
+        let first = purse.take(MicroUsd(400), Mode::Mechanic).await.unwrap();
+        assert_eq!(first, grant(400, false, 800));
+        purse.give_back(first, MicroUsd(700));
+        assert_eq!(purse.take(MicroUsd(400), Mode::Mechanic).await, Some(grant(150, true, 301)));
     }
 }
