@@ -1,0 +1,2 @@
+export { isOn } from './flags.js';
+export { load } from './load.js';
