@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use domain::{Kind, MicroUsd, Mode};
+use process::sandbox::Level;
 
 use super::{parse_dollars, parse_mode};
 
@@ -42,6 +43,10 @@ pub struct Eval {
     /// Tasks at the same time.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub parallel: u16,
+    /// Refuse to start where tools and hidden tests cannot run in a sandbox of at least this level: none, seccomp, landlock,
+    /// uid or full (docs/sandbox.md).
+    #[arg(long, value_name = "LEVEL")]
+    pub sandbox_min: Option<Level>,
     /// Where the results go, and where those of the last run are looked for; the folder results/SUITE beside the suite
     /// unless given.
     #[arg(long, value_name = "FOLDER")]

@@ -1,13 +1,13 @@
 //! Hidden tests: run behind the sandbox's walls, over a fresh clone of what was pushed, after the job has ended.
 
-use std::os::unix::fs::PermissionsExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use config::Settings;
-use process::sandbox::{Level, Machine, Profile, Slots, toolchains, unreachable};
+use process::sandbox::{Level, Profile, Slots, unreachable, variables};
 use process::{Command, Limits, Output, Sandbox};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::task::Tests;
 use super::tree;
 use super::verdict::why_not;
+use crate::sandbox::passable;
 
 /// What the tests may use of the machine: as much as the commands of a job.
 const LIMITS: Limits = Limits {
@@ -30,7 +31,9 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Runner {
     path: String,
-    rustup: Option<PathBuf>,
+    level: Level,
+    /// Where toolchains are told that they lie, since the tests have another home.
+    variables: Vec<(OsString, OsString)>,
     read: Vec<PathBuf>,
 }
 
@@ -54,8 +57,7 @@ impl Place {
     /// # Errors
     /// When it cannot be made.
     pub(super) fn new() -> anyhow::Result<Self> {
-        let mode = std::fs::Permissions::from_mode(0o711);
-        let folder = tempfile::Builder::new().prefix("codeteam-hidden-").permissions(mode).tempdir();
+        let folder = tempfile::Builder::new().prefix("codeteam-hidden-").permissions(passable()).tempdir();
         let place = Self { folder: folder.context("cannot make a temporary folder")? };
         std::fs::create_dir(place.home()).context("cannot make a temporary folder")?;
         Ok(place)
@@ -74,11 +76,10 @@ impl Place {
 impl Runner {
     /// Programs are found where `settings` finds them.
     pub(super) fn new(settings: &Settings) -> Self {
-        // Cargo is often rustup's, which looks for its toolchains in a home that the tests do not have.
-        let set = |name: &str| settings.environment.only(&[name]).pop().map(|(_, value)| PathBuf::from(value));
-        let rustup = set("RUSTUP_HOME").or_else(|| set("HOME").map(|home| home.join(".rustup"))).filter(|folder| folder.is_dir());
-        let read = toolchains(settings.path.as_ref()).into_iter().chain(rustup.clone()).collect();
-        Self { path: settings.path.clone(), rustup, read }
+        let own = settings.environment.only(&["RUSTUP_HOME"]);
+        let read = settings.readable().into_iter().chain(own.iter().map(|(_, folder)| PathBuf::from(folder))).collect();
+        let found = variables(settings.path.as_ref()).into_iter().map(|(name, folder)| (name.into(), folder.into()));
+        Self { path: settings.path.clone(), level: settings.sandbox_level(), variables: found.chain(own).collect(), read }
     }
 
     /// As whom `program` can be run here.
@@ -86,13 +87,9 @@ impl Runner {
     /// # Errors
     /// Why it cannot, and what to do about that.
     pub(super) async fn user_for(&self, program: &str) -> Result<User, String> {
-        let level = Machine::this().level();
         for user in [User::Own, User::Ours] {
-            let fits = match user {
-                User::Own => true,
-                User::Ours => level.has_own_user() && level == Level::Full,
-            };
-            if fits && self.says_its_version(program, user).await {
+            // As ourselves only where Landlock stays.
+            if (user == User::Own || self.level == Level::Full) && self.says_its_version(program, user).await {
                 return Ok(user);
             }
         }
@@ -128,8 +125,7 @@ impl Runner {
 
     async fn sh(&self, place: &Place, user: User, script: &str, timeout: Duration) -> anyhow::Result<Output> {
         let (checkout, home) = (place.checkout(), place.home());
-        let level = Machine::this().level();
-        let slot = (user == User::Own && level.has_own_user()).then(|| Slots::default().take()).transpose()?;
+        let slot = (user == User::Own && self.level.has_own_user()).then(|| Slots::default().take()).transpose()?;
         for folder in [&checkout, &home] {
             if let Some(slot) = &slot {
                 slot.give(folder).with_context(|| format!("cannot give {} to the user of the tests", folder.display()))?;
@@ -146,11 +142,11 @@ impl Runner {
             .env("CARGO_HOME", home.join("cargo"))
             .envs([("LANG", "C.UTF-8"), ("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true")])
             .envs([("PYTHONDONTWRITEBYTECODE", "1"), ("CARGO_NET_OFFLINE", "true"), ("CARGO_TERM_COLOR", "never")])
-            .envs(self.rustup.iter().map(|folder| ("RUSTUP_HOME", folder)))
+            .envs(self.variables.iter().cloned())
             .timeout(timeout)
             .limits(limits)
             .output_cap(OUTPUT_BYTES)
-            .sandbox(Sandbox::new(Arc::new(profile), level, slot));
+            .sandbox(Sandbox::new(Arc::new(profile), self.level, slot));
         Ok(process::run(command, &CancellationToken::new()).await?)
     }
 }

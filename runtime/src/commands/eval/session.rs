@@ -1,6 +1,7 @@
 //! The product around the tasks of a run: a database, a forge, triage, a sweeper and one worker, all in this process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,6 +27,7 @@ use crate::cli::Eval;
 use crate::commands::local::{self, Database};
 use crate::exit::Failure;
 use crate::perform::Handlers;
+use crate::sandbox;
 use crate::screen::progress;
 use crate::worker::{Share, Worker};
 
@@ -59,7 +61,8 @@ impl Session {
     /// # Errors
     /// [`Failure::Environment`] for a key or database that is missing, [`Failure::Usage`] for a model that nobody knows.
     pub(super) async fn start(args: &Eval, tasks: &[Task], settings: Settings) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("codeteam-eval-").tempdir()?;
+        sandbox::check(&settings, args.sandbox_min)?;
+        let folder = tempfile::Builder::new().prefix("codeteam-eval-").permissions(sandbox::passable()).tempdir()?;
         let mut settings = Settings { local_remotes: true, script: None, ..settings };
         settings.state_dir = folder.path().to_owned();
         if args.live {
@@ -122,7 +125,7 @@ impl Session {
     pub(super) fn place(&self) -> std::io::Result<(PathBuf, String)> {
         let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         let folder = self.folder.path().join(format!("repository-{number}"));
-        std::fs::create_dir(&folder)?;
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
         Ok((folder, format!("evals/repository-{number}")))
     }
 
