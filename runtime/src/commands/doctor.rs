@@ -1,5 +1,7 @@
 //! `codeteam doctor`: everything a job needs, checked one by one.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use config::{Services, Settings};
@@ -162,9 +164,14 @@ fn walls(settings: &Settings) -> Vec<Check> {
     let state = if level == Level::None { State::Bad } else { State::Ok };
     let mut checks =
         vec![Check { what: "sandbox", state, found: format!("level {level}: {machine} (docs/sandbox.md says what stays open)") }];
-    checks.extend(sandbox::closed(settings).into_iter().map(|closed| {
-        let (path, folder, remedy) = (closed.path.display(), closed.closed.display(), closed.remedy());
-        let found = format!("tools cannot get to {path}, since {folder} is closed to their users: `{remedy}`, or install it elsewhere");
+    let mut behind: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for closed in sandbox::closed(settings) {
+        behind.entry(closed.closed).or_default().push(closed.path.display().to_string());
+    }
+    checks.extend(behind.into_iter().map(|(folder, paths)| {
+        let (paths, folder) = (paths.join(", "), folder.display());
+        let found =
+            format!("tools cannot get to {paths}, since {folder} is closed to their users: `chmod o+x {folder}`, or install it elsewhere");
         Check { what: "toolchain", state: State::Missing, found }
     }));
     checks
