@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use dispatch::{Ctx, call};
+use domain::review::Side;
 use domain::{CapReached, Caps, EventKind, JobId, JobInput, Kind, NewJob, Outcome, Spent, Trigger, WaitingFor};
 use enqueue::{EnqueueRequest, JobAccepted};
 use github::{Forge, NewPullRequest, Permission};
@@ -198,7 +199,9 @@ impl Session {
         let mut text = review.review.body;
         for comment in review.review.comments {
             text.push_str(&format!("\n\n{}:{}: {}", comment.path, comment.line, comment.body));
-            passages.push(Passage { place: Some((comment.path, comment.line, comment.line)), text: comment.body });
+            // Lines of the old text have other numbers than those that tasks name.
+            let place = (comment.side == Side::Right).then_some((comment.path, comment.line, comment.line));
+            passages.push(Passage { place, text: comment.body });
         }
         Ok((text, passages))
     }
