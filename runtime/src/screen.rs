@@ -1,13 +1,15 @@
-//! What people see: progress on standard error, data on standard output.
+//! What people see: progress on standard error, data on standard output. Neither shows a secret, and nothing that a model or a
+//! repository wrote moves their cursor, sets their title or hides from them.
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 
+use redact::{Redactor, hidden};
 use serde::Serialize;
 
 /// Says something about the progress.
 pub fn progress(line: &str) {
     // Nobody reads it any more: that is no reason to fail.
-    let _ = writeln!(stderr(), "{line}");
+    let _ = writeln!(stderr(), "{}", shown(line));
 }
 
 /// Whether standard error is a terminal, where lines may be redrawn.
@@ -20,11 +22,19 @@ pub fn is_live() -> bool {
 /// # Errors
 /// When standard output cannot be written; a reader that went away is none.
 pub fn data<T: Serialize>(json: bool, value: &T, text: impl FnOnce() -> String) -> std::io::Result<()> {
-    let line = if json { serde_json::to_string(value)? } else { text() };
+    let line = match json {
+        true => hidden::visible_in_json(&Redactor::of_process().text(&serde_json::to_string(value)?)).into_owned(),
+        false => shown(&text()),
+    };
     match writeln!(stdout(), "{line}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
+}
+
+/// `text` as a terminal may be given it: secrets as marks, what is no visible character as an escape.
+pub fn shown(text: &str) -> String {
+    hidden::visible(&Redactor::of_process().text(text)).0.into_owned()
 }
 
 /// A table whose columns are as wide as their widest cell; the last one is not padded.
@@ -75,6 +85,12 @@ mod tests {
     #[test]
     fn thousands_are_grouped_from_the_right() {
         assert_eq!([0, 999, 1_000, 12_345, 1_234_567].map(thousands), ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_terminal_is_given_text_and_no_commands() {
+        let evil = "a\x1b]0;title\x07b\u{9b}2J\u{202e}c\rd\n\te";
+        assert_eq!(shown(evil), "a\\u{1b}]0;title\\u{7}b\\u{9b}2J\\u{202e}c\\u{d}d\n\te");
     }
 
     #[test]

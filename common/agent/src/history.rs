@@ -4,6 +4,8 @@ use domain::Finish;
 use llm::{Reply, ToolResult};
 use serde::{Deserialize, Serialize};
 
+use crate::Cleaned;
+
 /// One step that has its reply.
 #[derive(Clone, Debug)]
 pub struct PastStep {
@@ -29,6 +31,9 @@ pub struct ToolsRan {
     /// How many calls named no tool or did not fit its schema.
     #[serde(default)]
     pub malformed: usize,
+    /// What was taken out of the results before they were stored.
+    #[serde(default, skip_serializing_if = "Cleaned::is_empty")]
+    pub cleaned: Cleaned,
     /// What the model is told beside the results: see [`crate::note`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -20,6 +20,7 @@ mod notes;
 mod prompt;
 pub mod test_command;
 pub mod tools;
+mod untrusted;
 mod workspace;
 
 pub use brief::Brief;
@@ -29,6 +30,8 @@ pub use estimate::{ContextFull, estimate};
 pub use guards::{Verdict, verdict};
 pub use history::{Hint, PastStep, ToolsRan};
 pub use notes::note;
+pub use prompt::cleaned;
 pub use test_command::TestCommand;
 pub use tools::{AgentError, Environment, Tool, ToolContext, ToolError, ToolOutput, Toolbox, Toolboxes, run_tools};
+pub use untrusted::Cleaned;
 pub use workspace::Workspace;

@@ -2,7 +2,8 @@
 
 use domain::{Caps, Kind, Mode};
 
-use crate::{Brief, TestCommand};
+use crate::untrusted::fence;
+use crate::{Brief, Cleaned, TestCommand, untrusted};
 
 /// Follows a reply without any tool call.
 pub(crate) const NUDGE: &str = include_str!("../prompts/nudge.md");
@@ -96,17 +97,14 @@ fn paths(brief: &Brief) -> String {
     }
 }
 
+/// What was taken out of the texts of the task, for people who watch.
+pub fn cleaned(brief: &Brief) -> Cleaned {
+    untrusted::cleaned([brief.title.as_str(), &brief.body].into_iter().chain(brief.instructions.as_deref()))
+}
+
 /// A person's words while the job runs.
 pub(crate) fn hint(text: &str) -> String {
     fill(include_str!("../prompts/hint.md"), &[("hint", &fence("hint", text))])
-}
-
-/// Puts `text` between two markers that it cannot imitate: the number in the marker grows until the text
-/// does not contain it.
-fn fence(name: &str, text: &str) -> String {
-    let marker = (1..).map(|no| format!("{name}-{no}")).find(|marker| !text.contains(marker.as_str()));
-    let marker = marker.expect("a finite text leaves a number free");
-    format!("<{marker}>\n{}\n</{marker}>", text.trim())
 }
 
 /// Puts values in place of `{{name}}`, in one pass: what a value contains is never filled in.

@@ -10,3 +10,4 @@ mod review;
 mod shell;
 mod snapshots;
 mod tools;
+mod untrusted;

@@ -1,6 +1,7 @@
 //! Logs go to standard error: data has standard output for itself.
 
 mod json;
+mod redacted;
 
 use std::io::{IsTerminal, stderr};
 
@@ -8,6 +9,8 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
+
+use redacted::Redacted;
 
 /// How a log line looks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +37,8 @@ pub fn to_stderr(format: Format, level: &str) {
 pub fn with_layer<L: Layer<Registry> + Send + Sync>(format: Format, level: &str, further: Option<L>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = match format {
-        Format::Json => fmt::layer().fmt_fields(JsonFields::new()).event_format(json::Flat).with_writer(stderr).boxed(),
-        Format::Text => fmt::layer().with_writer(stderr).with_target(false).with_ansi(stderr().is_terminal()).boxed(),
+        Format::Json => fmt::layer().fmt_fields(JsonFields::new()).event_format(json::Flat).with_writer(Redacted(stderr)).boxed(),
+        Format::Text => fmt::layer().with_writer(Redacted(stderr)).with_target(false).with_ansi(stderr().is_terminal()).boxed(),
     };
     // A second start (in tests) keeps the first subscriber.
     drop(tracing_subscriber::registry().with(further).with(lines.with_filter(filter)).try_init());

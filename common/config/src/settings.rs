@@ -1,11 +1,13 @@
 //! The settings, read once from the environment.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use domain::{Caps, MicroUsd, Mode, Secret};
 use process::sandbox::{Level, Machine, toolchains};
+use redact::Redactor;
 use store::Route;
 use store::retention::Keep;
 
@@ -73,6 +75,8 @@ pub struct Settings {
     pub toolchains: Vec<PathBuf>,
     /// `PATH`: where tools are looked for.
     pub path: String,
+    /// Every secret among the settings, with its variable: what the redactor looks for.
+    pub secrets: Vec<(String, Secret)>,
     /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
     /// transports.
     pub environment: Environment,
@@ -87,6 +91,18 @@ impl Environment {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn of_process() -> Self {
         Self(std::env::vars_os().collect())
+    }
+
+    /// The variables that hold secrets, by their names. A path or a number (`TOKEN_CAP`) is none.
+    fn secrets(&self) -> impl Iterator<Item = (&str, Secret)> {
+        const SECRET: &[&str] = &["secret", "password", "passwd", "token", "api_key", "apikey", "access_key", "private_key", "credential"];
+        self.0.iter().filter_map(|(name, value)| {
+            let (name, value) = (name.to_str()?, value.to_str()?);
+            let is_secret = SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word))
+                && value.len() >= 16
+                && !value.starts_with(['/', '.', '~']);
+            is_secret.then(|| (name, Secret::new(value)))
+        })
     }
 
     /// The variables of these names that are set.
@@ -114,7 +130,8 @@ pub struct SettingsError {
 }
 
 impl Settings {
-    /// Reads the process's environment.
+    /// Reads the process's environment. From then on no secret in it passes the process's redactor, be it one of the
+    /// settings or another program's.
     ///
     /// # Errors
     /// The first variable that cannot be understood.
@@ -122,7 +139,9 @@ impl Settings {
     pub fn from_env() -> Result<Self, SettingsError> {
         let root = rustix::process::geteuid().is_root();
         let settings = Self::read(|name| std::env::var(name).ok(), root)?;
-        Ok(Self { environment: Environment::of_process(), ..settings })
+        let settings = Self { environment: Environment::of_process(), ..settings };
+        settings.register(Redactor::of_process());
+        Ok(settings)
     }
 
     /// Reads settings through `lookup`; an empty value counts as unset. A process of root keeps its files
@@ -132,7 +151,12 @@ impl Settings {
     /// The first variable that cannot be understood.
     pub fn read(lookup: impl Fn(&str) -> Option<String>, root: bool) -> Result<Self, SettingsError> {
         let text = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        let secret = |name: &str| text(name).map(Secret::new);
+        let secrets = RefCell::new(Vec::new());
+        let secret = |name: &str| {
+            let secret = text(name).map(Secret::new);
+            secrets.borrow_mut().extend(secret.iter().map(|secret| (name.to_owned(), secret.clone())));
+            secret
+        };
         let home = text("HOME").map(PathBuf::from);
         let directory = |own: &str, xdg: &str, in_home: &str, service: &str| {
             let fallback = || match (&home, root) {
@@ -179,6 +203,7 @@ impl Settings {
             toolchains: text("CODETEAM_TOOLCHAINS").map(|list| std::env::split_paths(&list).collect()).unwrap_or_default(),
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             environment: Environment::default(),
+            secrets: secrets.take(),
         })
     }
 
@@ -190,6 +215,16 @@ impl Settings {
     /// What tools may read beside the system and their workspace.
     pub fn readable(&self) -> Vec<PathBuf> {
         toolchains(self.path.as_ref()).into_iter().chain(self.toolchains.iter().cloned()).collect()
+    }
+
+    /// Tells `redactor` every secret.
+    fn register(&self, redactor: &Redactor) {
+        for (name, secret) in &self.secrets {
+            redactor.register(name, secret);
+        }
+        for (name, secret) in self.environment.secrets() {
+            redactor.register(name, &secret);
+        }
     }
 
     /// The caps of `mode` as this process allows them.
@@ -281,6 +316,30 @@ mod tests {
         assert_eq!(read(&[("DATABASE_POOLER", "transaction")], false).unwrap().database_route, Route::Transaction);
         let error = read(&[("DATABASE_POOLER", "statement")], false).unwrap_err();
         assert_eq!(error.to_string(), r#"DATABASE_POOLER is "statement": expected none or transaction"#);
+    }
+
+    #[test]
+    fn every_secret_is_known_to_the_redactor() {
+        let known = [
+            ("ANTHROPIC_API_KEY", "A7kX9vQ2mL7pRt"),
+            ("GITHUB_WEBHOOK_SECRET", "W3jH5gF8dS2aQ6"),
+            ("GITHUB_WEBHOOK_SECRET_PREVIOUS", "P9rTyU4iO7eW1q"),
+            ("CODETEAM_INVOKE_SECRET_KEY", "I8uY4tR7eZ5xC3"),
+        ];
+        let environment = [("NPM_TOKEN", "kX9vQ2mL7pRt4wZs"), ("SECRETS_DIR", "/run/secrets-4711"), ("EDITOR", "vi-kX9vQ2mL7pRt")];
+        let environment = Environment(environment.map(|(name, value)| (name.into(), value.into())).to_vec());
+        let [database, proxy] = ["Zs8nBc-kX9v", "Qm7pRt-4wZs"].map(|password| format!("http://u:{password}@h/d"));
+        let mut pairs = known.to_vec();
+        pairs.extend([("CODETEAM_INVOKE_ACCESS_KEY", "AKID"), ("DATABASE_URL", &database), ("HTTPS_PROXY", &proxy)]);
+        let settings = Settings { environment, ..read(&pairs, false).unwrap() };
+        let redactor = Redactor::new();
+        settings.register(&redactor);
+        for (name, secret) in known {
+            assert_eq!(redactor.text(secret), format!("[redacted: {name}]"));
+        }
+        let others = "Zs8nBc-kX9v Qm7pRt-4wZs kX9vQ2mL7pRt4wZs /run/secrets-4711 vi-kX9vQ2mL7pRt";
+        let expected = "[redacted: DATABASE_URL] [redacted: HTTPS_PROXY] [redacted: NPM_TOKEN] /run/secrets-4711 vi-kX9vQ2mL7pRt";
+        assert_eq!(redactor.text(others), expected);
     }
 
     #[test]

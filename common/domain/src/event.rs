@@ -21,8 +21,11 @@ pub enum EventKind {
     ModelCalled,
     /// A reply is stored and paid for: `{step_no, model, usage, cost_microusd, duration_ms, tools}`.
     ModelReplied,
-    /// The tools of a step are done: `{step_no, results, duration_ms, checkpoint}`.
+    /// The tools of a step are done: `{step_no, duration_ms, checkpoint, left_out, cleaned?}`.
     ToolsRan,
+    /// Secrets or hidden characters were taken out of the texts of its task: `{redacted?, hidden?}`, counts by kind. What
+    /// tools said has the same under `cleaned` in [`Self::ToolsRan`].
+    Cleaned,
     /// Something is on its way to the forge, or there: `{effect, state, …}`.
     Effect,
     /// A person's hint for the next model call: `{text, before_step, by}`.

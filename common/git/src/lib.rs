@@ -16,6 +16,7 @@
 //! What is deliberately absent: smudge and clean filters (a repository with Git LFS is seen as its
 //! pointers), submodules (their entries are kept as they are), and `--force`.
 
+mod changed;
 mod checkout;
 mod checkpoint;
 mod diff;
@@ -30,6 +31,7 @@ mod mirror;
 mod push;
 mod remote;
 
+pub use changed::Changed;
 pub use checkout::{Checkout, Snapshot};
 pub use checkpoint::Checkpoint;
 pub use diff::DiffStat;

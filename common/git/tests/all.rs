@@ -1,6 +1,7 @@
 //! Real git on real repositories in temporary folders.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod changed;
 mod checkout;
 mod checkpoint;
 mod keep;

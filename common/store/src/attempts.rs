@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::{Epoch, JobId, Mode};
 use time::OffsetDateTime;
 
+use crate::json::text;
 use crate::queue::held;
 use crate::{Db, StoreError, wake};
 
@@ -22,7 +23,7 @@ const BACKOFF_MOST_SECS: f64 = 300.0;
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn fail_attempt(db: &Db, job_id: JobId, epoch: Epoch, cause: &str) -> Result<i32, StoreError> {
     let attempt =
-        sqlx::query_file_scalar!("sql/fail_attempt.sql", job_id.0, epoch.0, cause, MECHANIC, GENIUS, BACKOFF_SECS, BACKOFF_MOST_SECS);
+        sqlx::query_file_scalar!("sql/fail_attempt.sql", job_id.0, epoch.0, text(cause), MECHANIC, GENIUS, BACKOFF_SECS, BACKOFF_MOST_SECS);
     attempt.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })
 }
 
@@ -33,8 +34,16 @@ pub async fn fail_attempt(db: &Db, job_id: JobId, epoch: Epoch, cause: &str) -> 
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn wait_out(db: &Db, job_id: JobId, epoch: Epoch, cause: &str, after: Duration, patience: Duration) -> Result<(), StoreError> {
-    let moved =
-        sqlx::query_file!("sql/wait_out.sql", job_id.0, epoch.0, cause, after.as_secs_f64(), patience.as_secs_f64(), MECHANIC, GENIUS);
+    let moved = sqlx::query_file!(
+        "sql/wait_out.sql",
+        job_id.0,
+        epoch.0,
+        text(cause),
+        after.as_secs_f64(),
+        patience.as_secs_f64(),
+        MECHANIC,
+        GENIUS
+    );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 

@@ -5,6 +5,7 @@ use domain::{Epoch, JobId};
 use serde::Serialize;
 use serde_json::{Value, json as object};
 
+use crate::json::json;
 use crate::queue::held;
 use crate::{Db, StoreError};
 
@@ -68,8 +69,8 @@ async fn write(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, state: &s
         epoch.0,
         <&str>::from(name),
         state,
-        detail,
-        object!({ "effect": name, "state": state, "detail": detail }),
+        json(detail),
+        json(&object!({ "effect": name, "state": state, "detail": detail })),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }

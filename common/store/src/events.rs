@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::json::json;
 use crate::queue::held;
 use crate::{Db, StoreError};
 
@@ -37,7 +38,7 @@ pub async fn append(db: &Db, job_id: JobId, epoch: Epoch, event: &Event) -> Resu
         job_id.0,
         epoch.0,
         <&str>::from(event.kind),
-        event.data,
+        json(&event.data),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }

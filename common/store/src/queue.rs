@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::error::parse;
-use crate::json::json;
+use crate::json::{json, text};
 use crate::{Db, StoreError, wake};
 
 pub use crate::attempts::{fail_attempt, sweep, wait_out};
@@ -149,7 +149,7 @@ pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, mode: Mode, reason: &
         job_id.0,
         epoch.0,
         <&str>::from(mode),
-        reason,
+        text(reason),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)?;
     wake::notify(db, mode).await;
@@ -234,7 +234,7 @@ pub async fn release(db: &Db, job_id: JobId, epoch: Epoch, reason: &str) -> Resu
          select mode from released",
         job_id.0,
         epoch.0,
-        reason,
+        text(reason),
     );
     let released = moved.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })?;
     let mode: Option<Mode> = released.mode.map(|mode| parse("queue.mode", &mode)).transpose()?;

@@ -120,7 +120,7 @@ pub async fn add(db: &Db, schedule: &NewSchedule) -> Result<Schedule, StoreError
         cron,
         time_zone,
         <&str>::from(*missed),
-        json(job),
+        stored(job),
         next,
     );
     if written.execute(&db.pool).await?.rows_affected() == 0 {
@@ -278,6 +278,15 @@ async fn write(tx: &mut Tx, name: &str, job: &NewJob, at: OffsetDateTime) -> Res
         Enqueued::New(job_id) | Enqueued::Known(job_id) => Ok(job_id),
         Enqueued::Ignored(reason) => Err(StoreError::Refused(reason)),
     }
+}
+
+/// A schedule's job. Its remote is what git is given, and may hold a password that git needs.
+fn stored(job: &NewJob) -> Value {
+    let mut stored = json(job);
+    if let Some(remote) = &job.remote {
+        stored["remote"] = remote.as_str().into();
+    }
+    stored
 }
 
 fn template(job: &Value) -> Result<NewJob, String> {

@@ -12,7 +12,7 @@ use sqlx::types::Json;
 
 use crate::budgets::BudgetUse;
 use crate::jobs::{self, Job};
-use crate::json::{json, text};
+use crate::json::{json, verbatim};
 use crate::queue::held;
 use crate::{Db, StoreError};
 
@@ -277,8 +277,8 @@ pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered
         epoch.0,
         answer.step_no,
         answer.model,
-        text(answer.request),
-        text(answer.reply),
+        verbatim(answer.request),
+        verbatim(answer.reply),
         took_ms,
         answer.reservation.0,
         answer.reservation.1.0,
@@ -330,7 +330,7 @@ pub async fn spent_time(db: &Db, job_id: JobId, epoch: Epoch, took: Duration) ->
 pub struct Acted<'a> {
     /// The step.
     pub step_no: i32,
-    /// What they said: the agent's own JSON.
+    /// What they said: the agent's own JSON. Its field `cleaned`, where there is one, goes into the event too.
     pub results: &'a Value,
     /// Tree and thin pack of the workspace, where it changed.
     pub checkpoint: Option<(&'a str, &'a [u8])>,
@@ -346,10 +346,13 @@ pub struct Acted<'a> {
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn store_results(db: &Db, job_id: JobId, epoch: Epoch, acted: &Acted<'_>) -> Result<(), StoreError> {
     let took_ms = millis(acted.took);
-    let data = json(&object!({
+    let mut data = json(&object!({
         "step_no": acted.step_no, "duration_ms": took_ms, "checkpoint": acted.checkpoint.map(|(tree, _)| tree),
         "left_out": acted.left_out,
     }));
+    if let Some(cleaned) = acted.results.get("cleaned") {
+        data["cleaned"] = cleaned.clone();
+    }
     let moved = sqlx::query_file!(
         "sql/store_results.sql",
         job_id.0,

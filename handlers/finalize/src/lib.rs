@@ -3,6 +3,8 @@
 mod publish;
 mod report;
 mod review;
+mod told;
+mod withheld;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -72,13 +74,13 @@ impl Handler for Finalize {
         let outcome = queue::decide(&self.db, job_id, epoch, &outcome).await.map_err(failure::of_store)?;
         fail_point!(AfterDecide);
         let work = steps::load(&self.db, job_id, epoch).await.map_err(failure::of_store)?;
-        let links = match self.publish(&ctx, epoch, &work, &outcome).await {
-            Ok(links) => links,
+        let (outcome, links) = match self.publish(&ctx, epoch, &work, &outcome).await {
+            Ok(published) => published,
             Err(lost @ HandlerError::LeaseLost(_)) => return Err(lost),
             // The last attempt is over: the job ends even if nobody can be told.
             Err(error) if work.attempt > work.job.mode.unwrap_or(Mode::Mechanic).max_attempts() => {
                 tracing::error!(job.id = %job_id, "the result of job {job_id} could not be published: {error:#}");
-                Links { unpublished: Some(error.to_string()), ..Links::default() }
+                (outcome, Links { unpublished: Some(error.to_string()), ..Links::default() })
             }
             Err(error) => return Err(error),
         };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use store::effects::{self, EffectName};
 use store::steps::{self, Work};
 
-use crate::{Finalize, report};
+use crate::{Finalize, report, told, withheld};
 
 /// Where the result of a job is.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -37,6 +37,16 @@ pub struct Links {
     pub unpublished: Option<String>,
 }
 
+/// What became of the change.
+enum Change {
+    /// There is none.
+    None,
+    /// It must not leave, for this reason.
+    Withheld { cause: String },
+    /// It is at the remote.
+    Pushed(Pushed),
+}
+
 /// A commit that is at the remote.
 struct Pushed {
     branch: String,
@@ -48,39 +58,46 @@ struct Pushed {
 impl Finalize {
     /// A change goes to a branch with a draft pull request, a review to its pull request; what is neither, or changed
     /// nothing, goes to the issue that asked. What an unfinished job did is kept the same way, and says that it is unfinished.
-    pub(crate) async fn publish(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<Links, HandlerError> {
+    /// Returns how the job ends: a change that must not leave makes it a failure, each time anew and for the same reason.
+    pub(crate) async fn publish(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<(Outcome, Links), HandlerError> {
         let mut links = Links::default();
         let preparation = steps::preparation(&self.db, work.job.job_id).await.map_err(failure::of_store)?;
         let mut notes = preparation.notes.clone();
-        let change = if work.job.kind == Kind::Change { self.push(ctx, epoch, work, outcome, &mut notes).await? } else { None };
-        if let Some(pushed) = &change {
+        let told = told::outcome(outcome);
+        let change = match work.job.kind {
+            Kind::Change => self.push(ctx, epoch, work, &told, &mut notes).await?,
+            Kind::Analysis | Kind::Review | Kind::Question => Change::None,
+        };
+        if let Change::Pushed(pushed) = &change {
             links.branch = Some(pushed.branch.clone());
             links.commit = Some(pushed.commit.to_string());
-            links.pull_request = Some(self.pull_request(epoch, work, outcome, pushed, &notes).await?.url);
+            links.pull_request = Some(self.pull_request(epoch, work, &told, pushed, &notes).await?.url);
+            return Ok((outcome.clone(), links));
         }
-        if let (Kind::Review, Outcome::Succeeded { finish }, Some(number)) = (work.job.kind, outcome, work.job.input.number) {
+        let outcome = match change {
+            Change::Withheld { cause } => {
+                links.unpublished = Some(cause.clone());
+                Outcome::Failed { cause }
+            }
+            Change::Pushed(_) | Change::None => outcome.clone(),
+        };
+        let told = told::outcome(&outcome);
+        if let (Kind::Review, Outcome::Succeeded { finish }, Some(number)) = (work.job.kind, &told, work.job.input.number) {
             links.review = Some(self.review(ctx, epoch, work, finish, number, &preparation).await?);
-        } else if let (None, Some(number)) = (&change, work.job.input.number) {
-            links.comment = Some(self.comment(epoch, work, outcome, number, &notes).await?);
+        } else if let Some(number) = work.job.input.number {
+            links.comment = Some(self.comment(epoch, work, &told, number, &notes).await?);
         }
-        Ok(links)
+        Ok((outcome, links))
     }
 
-    /// Builds the commit from the last checkpoint and pushes it; `None` where nothing changed. What the repository does not
+    /// Builds the commit from the last checkpoint and pushes it, unless it holds a secret. What the repository does not
     /// allow to be changed is left out, whatever the job's worker thought of it, and told in `notes`.
-    async fn push(
-        &self,
-        ctx: &Ctx,
-        epoch: Epoch,
-        work: &Work,
-        outcome: &Outcome,
-        notes: &mut Vec<String>,
-    ) -> Result<Option<Pushed>, HandlerError> {
+    async fn push(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome, notes: &mut Vec<String>) -> Result<Change, HandlerError> {
         let job = &work.job;
-        let Some(base) = &job.base_commit else { return Ok(None) };
+        let Some(base) = &job.base_commit else { return Ok(Change::None) };
         let last = work.steps.last().map_or(0, |step| step.step_no);
         let Some((tree, pack)) = steps::checkpoint(&self.db, job.job_id, last).await.map_err(failure::of_store)? else {
-            return Ok(None);
+            return Ok(Change::None);
         };
         let base: CommitId = base.parse().map_err(failure::of_git)?;
         let tree: TreeId = tree.parse().map_err(failure::of_git)?;
@@ -98,7 +115,10 @@ impl Finalize {
         let tree = allowed_part(&checkout, &tree, notes).await?;
         let stat = checkout.stat(&tree).await.map_err(failure::of_git)?;
         if stat.files == 0 {
-            return Ok(None);
+            return Ok(Change::None);
+        }
+        if let Some(cause) = withheld::reason(&checkout, &tree).await? {
+            return Ok(Change::Withheld { cause });
         }
         let message = report::commit_message(job, outcome);
         let commit = checkout.commit(&tree, &message, &author(), None, job.created_at).await.map_err(failure::of_git)?;
@@ -123,7 +143,7 @@ impl Finalize {
         }
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterBranch);
-        Ok(Some(Pushed { branch, base: base_branch, commit, stat }))
+        Ok(Change::Pushed(Pushed { branch, base: base_branch, commit, stat }))
     }
 
     async fn pull_request(

@@ -1,4 +1,5 @@
-//! What people read: branch, commit message, pull request, comment. Plain functions of what is stored.
+//! What people read: branch, commit message, pull request, comment. Plain functions of what is stored, and of the outcome as
+//! [`told::outcome`] words it: everything else in them is ours.
 
 use domain::project::FILE;
 use domain::{Finish, JobId, Outcome, ReviewComment, Trigger};
@@ -6,12 +7,14 @@ use git::DiffStat;
 use store::jobs::Job;
 use store::steps::Work;
 
+use crate::told;
+
 const MOST_SLUG_CHARS: usize = 40;
 
 /// `codeteam/<end of the job id>-<slug of the title>`.
 pub(crate) fn branch(job: &Job) -> String {
     let mut slug = String::new();
-    for char in job.input.title.chars().take(200) {
+    for char in told::line(&job.input.title).chars().take(200) {
         if char.is_ascii_alphanumeric() {
             slug.push(char.to_ascii_lowercase());
         } else if !slug.ends_with('-') && !slug.is_empty() {
@@ -27,7 +30,7 @@ pub(crate) fn branch(job: &Job) -> String {
 pub(crate) fn title(job: &Job, outcome: &Outcome) -> String {
     match outcome {
         Outcome::Succeeded { finish } => finish.title.clone(),
-        _ => format!("Unfinished: {}", job.input.title),
+        _ => format!("Unfinished: {}", told::line(&job.input.title)),
     }
 }
 
@@ -106,7 +109,7 @@ fn notes_section(notes: &[String]) -> String {
     if notes.is_empty() {
         return String::new();
     }
-    let lines: String = notes.iter().map(|note| format!("- {note}\n")).collect();
+    let lines: String = notes.iter().map(|note| format!("- {}\n", told::line(note))).collect();
     format!("\n### Notes\n\n{lines}")
 }
 

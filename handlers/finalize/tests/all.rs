@@ -6,6 +6,7 @@ mod allowed;
 mod publish;
 mod refused;
 mod review;
+mod secrets;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

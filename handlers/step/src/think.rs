@@ -5,12 +5,12 @@ use std::time::Duration;
 use agent::{Hint, PastStep};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{CapReached, Caps, MicroUsd, Outcome, Reservation, Usage};
+use domain::{CapReached, Caps, Event, EventKind, MicroUsd, Outcome, Reservation, Usage};
 use failpoints::fail_point;
 use llm::{LlmError, ModelRequest, Reply};
 use store::ledger::{self, LateSettlement};
 use store::steps::{self, Answered, StoredHint};
-use store::{Db, StoreError};
+use store::{Db, StoreError, events};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -57,6 +57,9 @@ impl Step {
         let model = turn.model.name.as_str();
         let reserved = call.reservation.cost_microusd;
         let reserve = steps::Reserve { step_no, model, cost_microusd: reserved, max_output: call.reservation.max_output };
+        if turn.history.is_empty() {
+            self.tell_cleaned(turn).await?;
+        }
         fail_point!(BeforeReserve);
         let number = match steps::reserve(&self.db, job_id, epoch, reserve).await {
             Err(refused @ StoreError::OverBudget(_)) => return Ok(Thought::End(StepResponse::Waits { reason: refused.to_string() })),
@@ -131,6 +134,17 @@ impl Step {
         fail_point!(AfterReply);
         remember(turn, step_no.unsigned_abs(), reply, cost, took);
         Ok(Thought::Stored)
+    }
+
+    /// Tells people what the model does not see of its task, where there is something.
+    async fn tell_cleaned(&self, turn: &Turn<'_>) -> Result<(), HandlerError> {
+        let cleaned = agent::cleaned(&turn.brief);
+        if cleaned.is_empty() {
+            return Ok(());
+        }
+        let data = serde_json::to_value(&cleaned).map_err(|error| HandlerError::Internal(error.into()))?;
+        let event = Event::new(EventKind::Cleaned, data);
+        events::append(&self.db, turn.job_id(), turn.epoch, &event).await.map_err(failure::of_store)
     }
 
     /// Builds the request and fits it into what is left: output is cut to the caps.

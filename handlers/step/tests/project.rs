@@ -62,13 +62,13 @@ async fn the_map_is_that_of_the_base_commit_and_the_same_for_every_worker() {
     let (job_id, epoch) = world.job(new_job()).await;
     worker.step(job_id, epoch).await.unwrap();
     let first = request(&world, 1).await;
-    assert!(first.contains("<untrusted-map-1>\\nprice.py\\n    1  def price()\\n</untrusted-map-1>"), "{first}");
+    assert!(first.contains(">\\nprice.py\\n    1  def price()\\n</untrusted-map-"), "{first}");
     // Another worker rebuilds the conversation from what is stored and from the same commit.
     let epoch = world.take_over(job_id).await;
     world.worker("b", script).step(job_id, epoch).await.unwrap();
     let second = request(&world, 2).await;
     let begin = |request: &str| {
-        let words = request.split("</untrusted-map-1>").next().unwrap();
+        let words = request.split("</untrusted-map-").next().unwrap();
         words.split_once("\"system\"").unwrap().1.to_owned()
     };
     assert_eq!(begin(&first), begin(&second));

@@ -43,7 +43,7 @@ async fn a_review_sees_the_change_and_hands_in_comments_that_fit_it() {
     assert!(request.contains("     2 -     return 1\\n     2 +     return 2"), "{request}");
     assert!(!request.contains("later.py"), "what main did since is not under review");
     // The branch's own advice is part of the change, not advice.
-    assert!(request.contains("<untrusted-instructions-1>\\nCount in cents."), "{request}");
+    assert!(request.contains(">\\nCount in cents."), "{request}");
     let said = world.test.value("select string_agg(results::text, ' ' order by step_no) from steps where half = 'results'").await;
     assert!(said.contains("there is no tool \\\"write_file\\\""), "{said}");
     assert!(said.contains("line 40 of price.py (right) is not part of the change; the lines that are: 1-5"), "{said}");

@@ -8,6 +8,7 @@ use config::{Services, Settings};
 use domain::Mode;
 use process::sandbox::{Level, Machine};
 use process::{Command, Exit, PostgresOptions};
+use redact::Redactor;
 use serde::Serialize;
 use store::roles;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,7 @@ pub(crate) async fn run(json: bool, mut settings: Settings) -> Outcome {
         1 => Check { what: "webhooks", state: State::Ok, found: "GITHUB_WEBHOOK_SECRET is set".to_owned() },
         _ => Check { what: "webhooks", state: State::Ok, found: "two secrets are set: a rotation is under way".to_owned() },
     });
+    checks.extend(weak_secrets());
     checks.push(writable(&settings));
     checks.extend(walls(&settings));
     let bad = checks.iter().filter(|check| check.state == State::Bad).count();
@@ -89,6 +91,16 @@ async fn tool(name: &'static str, arguments: &[&str], settings: &Settings, remed
         Ok(output) => Check { what: name, state: State::Bad, found: format!("does not run ({:?}): {remedy}", output.exit) },
         Err(error) => Check { what: name, state: State::Bad, found: format!("{error}: {remedy}") },
     }
+}
+
+/// Secrets that the log cannot be kept clean of, where there are some.
+fn weak_secrets() -> Option<Check> {
+    let weak = Redactor::of_process().weak();
+    let found = || {
+        let names = weak.join(", ");
+        format!("{names}: too short or plain to be taken out of logs and tool output; choose 16 random characters")
+    };
+    (!weak.is_empty()).then(|| Check { what: "weak secrets", state: State::Missing, found: found() })
 }
 
 async fn database(settings: &Settings) -> Check {

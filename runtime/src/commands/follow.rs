@@ -65,6 +65,12 @@ pub(crate) async fn follow(db: &Db, job_id: JobId, caps: Option<Caps>, json: boo
     }
 }
 
+/// What was taken out of a text: `github-token 2, zero-width 1`.
+fn cleaned(data: &Value) -> String {
+    let counts = ["redacted", "hidden"].into_iter().filter_map(|part| data[part].as_object()).flatten();
+    counts.map(|(kind, count)| format!("{kind} {count}")).collect::<Vec<_>>().join(", ")
+}
+
 /// The view for people: a line for what happened, and, on a terminal, one that moves for what is going on.
 struct View {
     bar: ProgressBar,
@@ -104,7 +110,11 @@ impl View {
             }
             EventKind::ModelCalled => self.going_on(&format!("{}: waiting for {}", self.step(number("step_no")), text("model"))),
             EventKind::ModelReplied => self.replied(data),
+            EventKind::Cleaned => self.line(&format!("taken out of the task: {}", cleaned(data))),
             EventKind::ToolsRan => {
+                if !data["cleaned"].is_null() {
+                    self.line(&format!("taken out of what the tools said: {}", cleaned(&data["cleaned"])));
+                }
                 self.active_ms += number("duration_ms");
                 self.going_on(&self.totals());
             }
@@ -164,6 +174,6 @@ impl View {
     }
 
     fn going_on(&self, text: &str) {
-        self.bar.set_message(text.to_owned());
+        self.bar.set_message(screen::shown(text));
     }
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use config::{Services, Settings};
 use domain::{Secret, SystemClock};
 use rand::distr::{Alphanumeric, SampleString};
+use redact::Redactor;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -71,7 +72,9 @@ fn invoke_keys(settings: &Settings) -> anyhow::Result<KeyPair> {
     };
     tracing::info!("the Invoke API's key pair is in {}", path.display());
     let KeyFile { access_key, secret_key } = file;
-    Ok(KeyPair { access_key, secret: Secret::new(secret_key) })
+    let secret = Secret::new(secret_key);
+    Redactor::of_process().register("CODETEAM_INVOKE_SECRET_KEY", &secret);
+    Ok(KeyPair { access_key, secret })
 }
 
 fn generate(path: &Path) -> anyhow::Result<KeyFile> {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use redact::Redactor;
 use tracing::field::{Field, Visit};
 use tracing::span::Id;
 use tracing::{Event, Span, Subscriber};
@@ -38,10 +39,11 @@ impl LogTail {
         tail
     }
 
-    /// Adds a line.
+    /// Adds a line, without its secrets.
     pub(super) fn push(&self, line: &str) {
+        let line = Redactor::of_process().text(line);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend([line, "\n"]);
+        kept.extend([&line, "\n"]);
         // Cut in strides, so that a chatty handler does not move 4 KiB with every line.
         if kept.len() > 4 * KEPT_BYTES {
             let from = start_of_tail(&kept);

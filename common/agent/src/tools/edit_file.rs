@@ -8,6 +8,7 @@ use similar::TextDiff;
 
 use super::{Tool, ToolContext, ToolError, ToolOutput, parse};
 use crate::edit::{self, Applied, Edit, Match};
+use crate::untrusted::as_in_file;
 
 const MOST_DIFF_LINES: usize = 60;
 
@@ -66,11 +67,14 @@ impl Tool for EditFile {
 
     async fn run(&self, input: Value, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
         let Input { path, edits } = parse(input)?;
+        let before = ctx.workspace.read(&path)?;
         let edits: Vec<Edit> = edits
             .into_iter()
-            .map(|EditInput { old, new, near_line, replace_all }| Edit { old, new, near_line, replace_all: replace_all.unwrap_or(false) })
+            .map(|EditInput { old, new, near_line, replace_all }| {
+                let (old, new) = as_in_file(&before, old, new);
+                Edit { old, new, near_line, replace_all: replace_all.unwrap_or(false) }
+            })
             .collect();
-        let before = ctx.workspace.read(&path)?;
         let (after, applied) = edit::apply(&before, &edits).map_err(|error| ToolError::Model(format!("{path:?} is unchanged: {error}")))?;
         ctx.workspace.write(&path, after.as_bytes())?;
         Ok(ToolOutput { content: report(&path, &before, &after, &applied), changed: true, finish: None })

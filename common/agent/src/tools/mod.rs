@@ -26,7 +26,7 @@ use tracing::field::Empty;
 pub use environment::Environment;
 pub use toolboxes::Toolboxes;
 
-use crate::{Change, ToolsRan, Workspace};
+use crate::{Change, ToolsRan, Workspace, untrusted};
 
 /// The tools that touch files of the workspace. Where it belongs to the user of a slot they act as that user:
 /// whatever a path turns out to lead to, it is opened with no more rights than the commands have.
@@ -187,7 +187,7 @@ pub async fn run_tools(tools: &Toolbox, reply: &Reply, ctx: &ToolContext<'_>) ->
         let (content, is_error) = match outcome {
             Ok(output) => {
                 ran.changed |= output.changed;
-                ran.finish = ran.finish.or(output.finish);
+                ran.finish = ran.finish.or(output.finish.map(|finish| untrusted::finish(finish, &mut ran.cleaned)));
                 (output.content, false)
             }
             Err(ToolError::Model(text)) => (text, true),
@@ -199,7 +199,7 @@ pub async fn run_tools(tools: &Toolbox, reply: &Reply, ctx: &ToolContext<'_>) ->
             Err(ToolError::Fatal(cause)) => return Err(AgentError::Fatal { tool: call.name.clone(), cause }),
         };
         // PostgreSQL's text and JSON cannot hold NUL.
-        let content = content.replace('\0', "\u{fffd}");
+        let content = untrusted::of_tool(&content.replace('\0', "\u{fffd}"), name == shell::NAME, &mut ran.cleaned);
         ran.results.push(ToolResult { call_id: call.id.clone(), content, is_error });
     }
     Ok(ran)
@@ -215,6 +215,11 @@ fn objection(call: &ToolCall, ran: &ToolsRan, is_cut: bool, ctx: &ToolContext<'_
     } else if is_cut {
         Some(ToolError::Malformed(
             "not carried out: your reply was cut off here at the output limit; make the call again, smaller".to_owned(),
+        ))
+    } else if untrusted::writes_mark(call) {
+        Some(ToolError::Model(
+            "not carried out: it would write a [redacted: …] mark in the place of a secret that you were not shown; edit the lines around it"
+                .to_owned(),
         ))
     } else if call.name == finish::NAME && failed {
         Some(ToolError::Model("not accepted: another call of the same reply failed; read its result first".to_owned()))

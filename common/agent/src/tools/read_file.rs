@@ -46,8 +46,10 @@ impl Tool for ReadFile {
     async fn run(&self, input: Value, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
         let Input { path, offset, limit } = parse(input)?;
         let text = ctx.workspace.read(&path)?;
+        // A byte order mark is none of the text, and edits keep it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let limit = limit.unwrap_or(DEFAULT_LINES).clamp(1, MOST_LINES);
-        numbered(&path, &text, offset.unwrap_or(1).max(1), limit).map(ToolOutput::text)
+        numbered(&path, text, offset.unwrap_or(1).max(1), limit).map(ToolOutput::text)
     }
 }
 

@@ -18,6 +18,8 @@ const OUTPUT_BYTES: usize = 10_000;
 /// Linux refuses to start a program with a longer argument (MAX_ARG_STRLEN is 131,072).
 const MOST_COMMAND_BYTES: usize = 100_000;
 
+pub(super) const NAME: &str = "shell";
+
 pub(super) struct Shell;
 
 #[derive(Deserialize)]
@@ -31,7 +33,7 @@ struct Input {
 impl Tool for Shell {
     fn spec(&self) -> ToolSpec {
         ToolSpec {
-            name: "shell".to_owned(),
+            name: NAME.to_owned(),
             description:
                 "Runs a command with sh at the root of the repository and answers its exit code and output, of which the first and \
                           the last 5,000 bytes are kept. There is no terminal, no input and no network, not even to this machine itself; only the repository and $HOME \

@@ -1,6 +1,7 @@
 //! One job, with all that belongs to it.
 
 use domain::{JobId, Kind, Mode, OutcomeName, Spent, Trigger};
+use redact::Redactor;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use store::effects::Effect;
@@ -71,7 +72,8 @@ impl JobDetail {
             job_id: job.job_id.0,
             created_at: job.created_at,
             repository: job.repository,
-            remote: job.remote,
+            // It may hold a password that git needs.
+            remote: job.remote.map(|remote| Redactor::of_process().text(&remote).into_owned()),
             kind: job.kind,
             mode: job.mode,
             model: job.model,
