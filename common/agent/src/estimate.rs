@@ -3,6 +3,8 @@
 use domain::caps::CallEstimate;
 use llm::{ModelInfo, ModelRequest, Reply, Turn};
 
+use crate::PastStep;
+
 /// Bytes of text that surely hold at least one token: code and prose hold about four in most tokenizers,
 /// and a reservation that is too small could overshoot a cap.
 const BYTES_PER_TOKEN: usize = 3;
@@ -62,6 +64,12 @@ fn size(turn: &Turn) -> u64 {
         }
     };
     tokens(bytes) + TURN_OVERHEAD
+}
+
+/// What the results of a step add to the next call.
+pub(crate) fn results_size(step: &PastStep) -> u64 {
+    let results = step.ran.iter().flat_map(|ran| &ran.results);
+    tokens(results.map(|result| result.content.len() + result.call_id.len()).sum())
 }
 
 fn tokens(bytes: usize) -> u64 {

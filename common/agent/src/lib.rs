@@ -19,6 +19,8 @@ pub mod map;
 mod notes;
 mod prompt;
 pub mod test_command;
+mod runs;
+mod sameness;
 pub mod tools;
 mod untrusted;
 mod workspace;

@@ -2,7 +2,7 @@
 
 use agent::{PastStep, ToolsRan, Verdict, note, verdict};
 use domain::job::Confidence;
-use domain::{Caps, Finish};
+use domain::{Caps, Finish, MicroUsd};
 use llm::StopReason;
 use serde_json::json;
 
@@ -118,12 +118,58 @@ fn a_step_whose_tools_have_not_run_is_not_judged_by_them() {
     assert_eq!(verdict(&history), Verdict::Continue);
 }
 
+/// An edit of `path`; `is_applied` says how it ended.
+fn edit(step_no: u32, path: &str, old: &str, is_applied: bool) -> PastStep {
+    let input = json!({ "path": path, "edits": [{ "old": old, "new": "new" }] });
+    let mut step = step(step_no, &[("edit_file", input)], &[&format!("{path} after {old}")]);
+    step.ran.as_mut().unwrap().results[0].is_error = !is_applied;
+    step
+}
+
 #[test]
-fn the_last_tenth_of_any_cap_and_the_last_step_ask_for_an_end() {
+fn an_edit_that_never_applies_warns_the_third_time_and_stops_the_fourth_whatever_is_read_between() {
+    let look = |no| step(no, &[("read_file", json!({ "path": "a", "from_line": no }))], &["a line"]);
+    let history: Vec<PastStep> = (1..=4).flat_map(|no| [edit(no * 2, "a", &format!("old {no}"), false), look(no * 2 + 1)]).collect();
+    assert_eq!((verdict(&history[..4]), warning(&history[..3])), (Verdict::Continue, None));
+    assert!(warning(&history[..5]).unwrap().contains("did not apply three times"));
+    assert_eq!(warning(&history[..6]), None, "said once");
+    assert!(cause(&history[..7]).starts_with("an edit of the same file did not apply 4 times"));
+    let applied = [&history[..4], &[edit(9, "b", "old", true)], &history[4..]].concat();
+    assert_eq!(verdict(&applied[..8]), Verdict::Continue, "one that applied begins anew");
+    let other = [&history[..6], &[edit(9, "b", "old", false)]].concat();
+    assert_eq!(verdict(&other), Verdict::Continue, "another file is another edit");
+}
+
+#[test]
+fn the_last_tenth_of_each_cap_asks_for_an_end_and_what_comes_before_does_not() {
+    let history = steps(&[("ls", "")]);
+    let caps = Caps { steps: 20, tokens: 50_000, cost_microusd: MicroUsd(500_000), active_ms: 60_000 };
+    let told = |left: Caps| note(&agent::Brief { caps, ..brief() }, &history, &left).is_some();
+    assert!(!told(Caps { steps: 3, tokens: 5_100, cost_microusd: MicroUsd(50_001), active_ms: 6_001 }));
+    for left in [
+        Caps { steps: 2, ..caps },
+        Caps { tokens: 5_000, ..caps },
+        Caps { cost_microusd: MicroUsd(50_000), ..caps },
+        Caps { active_ms: 6_000, ..caps },
+    ] {
+        assert!(told(left), "{left:?}");
+    }
+}
+
+#[test]
+fn what_the_tools_said_counts_before_the_next_call_has_paid_for_it() {
+    let history = steps(&[("cat log", &"x".repeat(9_000))]);
+    let left = Caps { tokens: 7_000, ..Caps::MECHANIC };
+    assert!(note(&brief(), &history, &left).unwrap().contains(" 3998 tokens"));
+    assert_eq!(note(&brief(), &steps(&[("cat log", "short")]), &left), None);
+}
+
+#[test]
+fn what_is_left_is_named_and_the_last_step_is_the_last_tenth_of_any_number() {
     let history = steps(&[("ls", "a")]);
     let left = Caps { steps: 2, tokens: 4_321, active_ms: 9_999, ..Caps::MECHANIC };
     let text = note(&brief(), &history, &left).unwrap();
-    assert!(text.starts_with("Little is left: 2 steps, 4321 tokens, 9 s."), "{text}");
+    assert!(text.starts_with("Little is left: 2 steps, 4318 tokens, 9 s, $0.5000."), "{text}");
     let small = agent::Brief { caps: Caps { steps: 3, ..Caps::MECHANIC }, ..brief() };
     assert!(note(&small, &history, &Caps { steps: 1, ..Caps::MECHANIC }).unwrap().contains("1 step,"));
     assert_eq!(note(&small, &history, &Caps { steps: 2, ..Caps::MECHANIC }), None);

@@ -5,6 +5,7 @@ mod caps;
 mod hints;
 mod interrupted;
 mod project;
+mod loops;
 mod replies;
 mod resume;
 mod review;
