@@ -32,4 +32,17 @@ pub struct Brief {
     pub diff: Option<String>,
     /// What a change may touch.
     pub allowed_paths: AllowedPaths,
+    /// What was tried before the job was handed over to this mode, where it was.
+    pub handed_over: Option<HandOver>,
+}
+
+/// What the worker before left behind. The history that goes with such a brief begins after it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HandOver {
+    /// The last step that was taken before.
+    pub after_step: u32,
+    /// Why it did not go on.
+    pub reason: String,
+    /// Its calls in short: what [`crate::account`] says.
+    pub account: String,
 }

@@ -1,15 +1,15 @@
 //! The size of the next model call, before it is made.
 
 use domain::caps::CallEstimate;
-use llm::{ModelInfo, ModelRequest, Reply, Turn};
+use llm::{ModelInfo, Reply, Turn};
 
-use crate::PastStep;
+use crate::{PastStep, Prompt};
 
 /// Bytes of text that surely hold at least one token: code and prose hold about four in most tokenizers,
 /// and a reservation that is too small could overshoot a cap.
-const BYTES_PER_TOKEN: usize = 3;
+pub(crate) const BYTES_PER_TOKEN: usize = 3;
 /// Tokens that the form around one turn takes.
-const TURN_OVERHEAD: u64 = 20;
+pub(crate) const TURN_OVERHEAD: u64 = 20;
 /// The least room for an answer with which a call makes sense.
 const LEAST_OUTPUT: u64 = 256;
 
@@ -25,23 +25,32 @@ pub struct ContextFull {
     pub needed: u64,
 }
 
-/// Sizes the call that sends `body`, which is what the provider made of `request`.
+/// Sizes the call that sends `body`, which is what the provider made of `prompt`.
 ///
 /// What the last call sent is known to the token and assumed to be cached; what came since is its output
-/// and the bytes that follow it. While this model has not answered yet, nothing is cached.
+/// and the bytes that follow it. While this model has not answered yet, nothing is cached; where the conversation
+/// was shortened since, only what comes before the first turn that is another.
 ///
 /// # Errors
 /// [`ContextFull`] when the window has no room left for an answer.
-pub fn estimate(request: &ModelRequest, body: &str, model: &ModelInfo) -> Result<CallEstimate, ContextFull> {
+pub fn estimate(prompt: &Prompt, body: &str, model: &ModelInfo) -> Result<CallEstimate, ContextFull> {
+    let request = &prompt.request;
     let last = request.turns.iter().enumerate().rev().find_map(|(index, turn)| match turn {
-        Turn::Assistant(reply) if is_from(reply, model) => Some((reply, &request.turns[index + 1..])),
+        Turn::Assistant(reply) if is_from(reply, model) => Some((reply, index)),
         Turn::Assistant(_) | Turn::User { .. } | Turn::ToolResults { .. } => None,
     });
-    let (cached_prefix, new_input) = match last {
-        Some((reply, since)) => (reply.usage.input(), reply.usage.output + since.iter().map(size).sum::<u64>()),
-        None => (0, tokens(body.len())),
+    let (cached_prefix, new_input, needed) = match last {
+        // The cache ends in the middle of what the last call sent: its input stands for more than there is of it.
+        Some((reply, index)) if prompt.unchanged <= index && prompt.unchanged > 0 => {
+            let new = request.turns[prompt.unchanged..].iter().map(size).sum::<u64>();
+            (reply.usage.input(), new, tokens(body.len()))
+        }
+        Some((reply, index)) if prompt.unchanged > 0 => {
+            let new = reply.usage.output + request.turns[index + 1..].iter().map(size).sum::<u64>();
+            (reply.usage.input(), new, reply.usage.input() + new)
+        }
+        _ => (0, tokens(body.len()), tokens(body.len())),
     };
-    let needed = cached_prefix + new_input;
     let room = model.context_window.saturating_sub(needed);
     if room < LEAST_OUTPUT {
         return Err(ContextFull { model: model.name.clone(), window: model.context_window, needed });
@@ -72,6 +81,6 @@ pub(crate) fn results_size(step: &PastStep) -> u64 {
     tokens(results.map(|result| result.content.len() + result.call_id.len()).sum())
 }
 
-fn tokens(bytes: usize) -> u64 {
+pub(crate) fn tokens(bytes: usize) -> u64 {
     bytes.div_ceil(BYTES_PER_TOKEN) as u64
 }

@@ -17,6 +17,13 @@ pub struct PastStep {
     pub ran: Option<ToolsRan>,
 }
 
+impl PastStep {
+    /// What the model wrote down about everything before this step, where the step was for that.
+    pub fn summary(&self) -> Option<&str> {
+        self.ran.as_ref()?.summary.as_deref()
+    }
+}
+
 /// What the tools of one step did. Stored as JSON and read back on resume.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ToolsRan {
@@ -37,6 +44,9 @@ pub struct ToolsRan {
     /// What the model is told beside the results: see [`crate::note`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The step was a summary of all steps before it, which stands for them from here on; no tool ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
 }
 
 /// What a person told the agent while it worked.

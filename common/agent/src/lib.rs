@@ -10,6 +10,7 @@
 
 mod brief;
 mod change;
+mod context;
 mod conversation;
 mod edit;
 mod estimate;
@@ -25,9 +26,9 @@ pub mod tools;
 mod untrusted;
 mod workspace;
 
-pub use brief::Brief;
+pub use brief::{Brief, HandOver};
 pub use change::Change;
-pub use conversation::request;
+pub use conversation::{Prompt, account, request, summarised, wants_summary};
 pub use estimate::{ContextFull, estimate};
 pub use guards::{Verdict, verdict};
 pub use history::{Hint, PastStep, ToolsRan};

@@ -3,7 +3,7 @@
 use domain::{Caps, Kind, Mode};
 
 use crate::untrusted::fence;
-use crate::{Brief, Cleaned, TestCommand, untrusted};
+use crate::{Brief, Cleaned, HandOver, TestCommand, untrusted};
 
 /// Follows a reply without any tool call.
 pub(crate) const NUDGE: &str = include_str!("../prompts/nudge.md");
@@ -11,6 +11,9 @@ pub(crate) const NUDGE: &str = include_str!("../prompts/nudge.md");
 pub(crate) const NUDGE_CUT: &str = include_str!("../prompts/nudge_cut.md");
 /// Stands for a result that was lost with its worker.
 pub(crate) const LOST: &str = include_str!("../prompts/lost.md");
+
+/// Asks for a summary, in the place of the next step.
+pub(crate) const SUMMARISE: &str = include_str!("../prompts/summarise.md");
 
 /// The system prompt. It depends on the kind of job alone, so that all jobs of a kind share one cached
 /// beginning.
@@ -100,6 +103,17 @@ fn paths(brief: &Brief) -> String {
 /// What was taken out of the texts of the task, for people who watch.
 pub fn cleaned(brief: &Brief) -> Cleaned {
     untrusted::cleaned([brief.title.as_str(), &brief.body].into_iter().chain(brief.instructions.as_deref()))
+}
+
+/// What was tried before the job was handed over.
+pub(crate) fn handed_over(before: &HandOver) -> String {
+    let account = fence("untrusted-account", &before.account);
+    fill(include_str!("../prompts/handed_over.md"), &[("reason", &before.reason), ("account", &account)])
+}
+
+/// What the model wrote down when the conversation was shortened.
+pub(crate) fn summary(text: &str) -> String {
+    fill(include_str!("../prompts/summary.md"), &[("summary", &fence("summary", text))])
 }
 
 /// A person's words while the job runs.

@@ -33,8 +33,10 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
+    /// Steps that summed up are left out: they are the agent's own, not the model's way.
     pub(crate) fn of(history: &[PastStep]) -> Self {
-        let signatures: Vec<Option<String>> = history.iter().map(signature).collect();
+        let history: Vec<&PastStep> = history.iter().filter(|step| step.summary().is_none()).collect();
+        let signatures: Vec<Option<String>> = history.iter().map(|step| signature(step)).collect();
         let trailing = |matches: &dyn Fn(usize) -> bool| (0..history.len()).rev().take_while(|index| matches(*index)).count();
         let newest = history.len().saturating_sub(1);
         let is_repeated = |index: usize| signatures[index].is_some() && signatures[index] == signatures[newest];
@@ -43,10 +45,10 @@ impl Runs {
             signatures.iter().map(|signature| signature.as_ref().is_some_and(|signature| seen.insert(signature))).collect();
         Self {
             silent: trailing(&|index| history[index].reply.tool_calls.is_empty()),
-            malformed: trailing(&|index| is_malformed(&history[index])),
+            malformed: trailing(&|index| is_malformed(history[index])),
             repeated: trailing(&is_repeated),
             alternating: alternating(&signatures),
-            unapplied: unapplied(history),
+            unapplied: unapplied(&history),
             stale: trailing(&|index| !is_news[index]),
         }
     }
@@ -68,9 +70,9 @@ fn is_malformed(step: &PastStep) -> bool {
 }
 
 /// In how many steps the edit that failed in the newest one has failed since an edit last succeeded.
-fn unapplied(history: &[PastStep]) -> usize {
-    let Some(Edit::Failed(target)) = history.last().and_then(edit) else { return 0 };
-    let edits = history.iter().rev().filter_map(edit);
+fn unapplied(history: &[&PastStep]) -> usize {
+    let Some(Edit::Failed(target)) = history.last().and_then(|step| edit(step)) else { return 0 };
+    let edits = history.iter().rev().filter_map(|step| edit(step));
     edits.take_while(|edit| *edit == Edit::Failed(target)).count()
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops, helpers included")]
 
+mod context;
 mod conversation;
 mod escapes;
 mod fixture;

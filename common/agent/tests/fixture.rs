@@ -149,5 +149,6 @@ pub fn brief() -> Brief {
         map: Some("src/cart.py\n    3  def total(items):".into()),
         diff: None,
         allowed_paths: AllowedPaths::all(),
+        handed_over: None,
     }
 }

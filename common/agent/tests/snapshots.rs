@@ -32,7 +32,7 @@ fn the_first_request_of_every_kind_reads_as_reviewed() {
     let kinds =
         [(Kind::Change, Mode::Mechanic), (Kind::Analysis, Mode::Genius), (Kind::Review, Mode::Mechanic), (Kind::Question, Mode::Genius)];
     for (kind, mode) in kinds {
-        let request = request(&Brief { kind, mode, ..brief() }, &Toolbox::standard(), &[], &[], &model);
+        let request = request(&Brief { kind, mode, ..brief() }, &Toolbox::standard(), &[], &[], &model).request;
         let Turn::User { text: task } = &request.turns[0] else { panic!("{:?}", request.turns) };
         text.push_str(&format!("===== {kind}, {mode}: system =====\n{}\n===== {kind}, {mode}: user =====\n{task}\n", request.system));
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use agent::{AgentError, Environment, ToolContext, run_tools};
+use agent::{AgentError, Environment, ToolContext, ToolsRan, run_tools};
 use anyhow::{Context, anyhow};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use failpoints::fail_point;
 use process::Limits;
 use process::sandbox::variables;
+use serde_json::Value;
 use store::steps;
 use tokio::time::Instant;
 
@@ -29,6 +30,12 @@ impl Step {
     /// a person stopped the job meanwhile; the tools were killed and nothing is stored.
     pub(crate) async fn act(&self, ctx: &Ctx, turn: &mut Turn<'_>, checkout: &JobCheckout) -> Result<bool, HandlerError> {
         let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, turn.step_no());
+        if let Some((newest, before)) = turn.history.split_last()
+            && agent::wants_summary(&turn.brief, self.tools.of(turn.brief.kind), before, turn.model)
+        {
+            let summary = agent::summarised(&newest.reply, before, turn.model);
+            return self.keep_summary(turn, summary).await.map(|()| true);
+        }
         self.checkouts.begin(job_id, epoch).await?;
         let started = Instant::now();
         let environment = Environment::new(&self.path, &checkout.home).behind(checkout.sandbox.clone());
@@ -60,7 +67,7 @@ impl Step {
         };
         fail_point!(AfterCheckpoint);
         turn.ran(ran, took);
-        let results = serde_json::to_value(turn.history.last().and_then(|step| step.ran.as_ref())).context("the results are not JSON")?;
+        let results = results(turn)?;
         let acted = steps::Acted {
             step_no: step_no as i32,
             results: &results,
@@ -73,4 +80,24 @@ impl Step {
         self.checkouts.end(job_id, epoch, step_no).await?;
         Ok(true)
     }
+
+    /// Stores what the newest reply summed up, as what its step did: no tool runs. From the next step on it stands for
+    /// the steps before it.
+    async fn keep_summary(&self, turn: &mut Turn<'_>, summary: String) -> Result<(), HandlerError> {
+        let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, turn.step_no());
+        if let Some(newest) = turn.history.last_mut() {
+            newest.ran = Some(ToolsRan { summary: Some(summary), ..ToolsRan::default() });
+        }
+        let results = results(turn)?;
+        let acted = steps::Acted { step_no: step_no as i32, results: &results, checkpoint: None, left_out: &[], took: Duration::ZERO };
+        steps::store_results(&self.db, job_id, epoch, &acted).await.map_err(failure::of_store)?;
+        fail_point!(AfterResults);
+        Ok(self.checkouts.end(job_id, epoch, step_no).await?)
+    }
+}
+
+/// What the newest step did, as it is stored.
+fn results(turn: &Turn<'_>) -> Result<Value, HandlerError> {
+    let ran = turn.history.last().and_then(|step| step.ran.as_ref());
+    Ok(serde_json::to_value(ran).context("the results are not JSON")?)
 }

@@ -258,6 +258,7 @@ impl Step {
             map: None,
             diff: None,
             allowed_paths: AllowedPaths::all(),
+            handed_over: None,
         };
         Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent::{Hint, PastStep};
+use agent::{Hint, PastStep, Prompt};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{CapReached, Caps, Event, EventKind, MicroUsd, Outcome, Reservation, Usage};
@@ -37,6 +37,7 @@ struct Call {
     request: ModelRequest,
     body: String,
     reservation: Reservation,
+    asks_summary: bool,
 }
 
 impl Step {
@@ -127,7 +128,10 @@ impl Step {
             reservation: (number, reserved),
             usage: reply.usage,
             cost_microusd: cost,
-            tools: reply.tool_calls.iter().map(|call| call.name.clone()).collect(),
+            tools: match call.asks_summary {
+                true => vec!["summary".to_owned()],
+                false => reply.tool_calls.iter().map(|call| call.name.clone()).collect(),
+            },
         };
         fail_point!(AfterCall);
         store(&self.db, turn, &answer).await?;
@@ -151,9 +155,10 @@ impl Step {
     fn plan(&self, turn: &Turn<'_>, hints: &[StoredHint], left: &Caps) -> Result<Result<Call, CapReached>, HandlerError> {
         let hint = |hint: &StoredHint| Hint { before_step: hint.before_step.unsigned_abs(), text: hint.text.clone() };
         let hints: Vec<Hint> = hints.iter().map(hint).collect();
-        let mut request = agent::request(&turn.brief, self.tools.of(turn.brief.kind), &turn.history, &hints, turn.model);
-        let body = turn.provider.encode(&request).map_err(failure::of_llm)?;
-        let estimate = agent::estimate(&request, &body, turn.model).map_err(|full| HandlerError::Invalid(full.to_string()))?;
+        let prompt = agent::request(&turn.brief, self.tools.of(turn.brief.kind), &turn.history, &hints, turn.model);
+        let body = turn.provider.encode(&prompt.request).map_err(failure::of_llm)?;
+        let estimate = agent::estimate(&prompt, &body, turn.model).map_err(|full| HandlerError::Invalid(full.to_string()))?;
+        let Prompt { mut request, asks_summary, .. } = prompt;
         let reservation = match Reservation::plan(left, &estimate, &turn.model.price) {
             Ok(reservation) => reservation,
             Err(cap) => return Ok(Err(cap)),
@@ -165,7 +170,7 @@ impl Step {
             request.max_output = reservation.max_output;
             turn.provider.encode(&request).map_err(failure::of_llm)?
         };
-        Ok(Ok(Call { request, body, reservation }))
+        Ok(Ok(Call { request, body, reservation, asks_summary }))
     }
 
     /// Makes the call. A person's stop ends it at once (`None`); a shutdown or a lost lease lets it end, since
