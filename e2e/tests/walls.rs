@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("agent", &["domain", "llm", "process", "redact"]),
     ("config", &["dispatch", "domain", "git", "github", "llm", "process", "redact", "store"]),
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
-    ("triage", &["config", "dispatch", "domain", "failpoints", "github", "store"]),
+    ("triage", &["config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
     ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "store"]),
     ("finalize", &["config", "dispatch", "domain", "failpoints", "git", "github", "redact", "store"]),

@@ -124,9 +124,10 @@ pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown
                     () = ear.woken() => {}
                     () = pause(TRIAGE_POLL, &shutdown) => {}
                 },
-                Ok(Triaged::Ready { job_id, mode, reason }) => {
-                    tracing::info!(job.id = %job_id, "job {job_id} goes to a {mode}: {reason}");
+                Ok(Triaged::Ready { job_id, kind, mode, reason }) => {
+                    tracing::info!(job.id = %job_id, "job {job_id}, {kind}, goes to a {mode}: {reason}");
                 }
+                Ok(Triaged::Waits { job_id, reason }) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
                 Ok(Triaged::Refused { job_id, reason }) => tracing::info!(job.id = %job_id, "job {job_id} is refused: {reason}"),
                 Err(error) => {
                     tracing::warn!("triage failed: {error:#}");

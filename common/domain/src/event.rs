@@ -11,7 +11,7 @@ use serde_json::Value;
 pub enum EventKind {
     /// Written: `{trigger, mode?}`.
     Enqueued,
-    /// Triage let it pass: `{mode, reason}`.
+    /// Triage let it pass: `{kind, mode, reason}`.
     Triaged,
     /// A worker took it: `{owner, epoch, attempt}`.
     Claimed,
@@ -44,10 +44,12 @@ pub enum EventKind {
     BudgetRefused,
     /// It ended: `{outcome, …}`.
     Finalized,
-    /// It waits without holding a worker: `{waiting_for, until}`.
+    /// It waits without holding a worker: `{waiting_for, until, question?}`.
     Snoozed,
-    /// Its wait is over: `{waited_for, by}`, by `time` or `request`.
+    /// Its wait is over: `{waited_for, by}`, by `time`, `request` or `hint`.
     Woken,
+    /// It goes on in a larger mode, with fresh caps: `{from, to, reason, account, spent}`.
+    HandedOver,
     /// An operator made it ready again, whoever held it: `{from}`, the state it was in.
     Requeued,
     /// A dead job is tried again from where it stood.

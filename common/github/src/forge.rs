@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::JobId;
 use domain::review::Side;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,11 @@ pub enum Permission {
     Maintain,
     /// Everything.
     Admin,
+}
+
+/// What a job's comment and pull request carry, invisibly: they are found again by it, and never written twice.
+pub fn job_marker(job_id: JobId) -> String {
+    format!("<!-- codeteam:job:{job_id} -->")
 }
 
 /// A pull request to open.

@@ -12,7 +12,7 @@ pub mod signature;
 pub mod trigger;
 pub mod webhook;
 
-pub use forge::{Comment, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, PullRequest, Review};
+pub use forge::{Comment, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, PullRequest, Review, job_marker};
 pub use local::{LocalForge, Unregistered};
 pub use repository::{InvalidRepository, RepositoryName};
 pub use signature::{EmptySecret, SignatureError, WebhookSecrets, sign};

@@ -58,6 +58,37 @@ impl Triggers {
         Some((self.named(name)?, rest.trim()))
     }
 
+    /// The kind that a label of an issue, or the first word after a command, names: `question`, `/mechanic review …`.
+    /// `None` = it names none, and triage looks at the request itself.
+    pub fn kind(word: &str) -> Option<Kind> {
+        const WORDS: [(&str, Kind); 22] = [
+            ("analyse", Kind::Analysis),
+            ("analyze", Kind::Analysis),
+            ("analysis", Kind::Analysis),
+            ("analisar", Kind::Analysis),
+            ("analise", Kind::Analysis),
+            ("análise", Kind::Analysis),
+            ("explain", Kind::Analysis),
+            ("explicar", Kind::Analysis),
+            ("explique", Kind::Analysis),
+            ("investigate", Kind::Analysis),
+            ("investigar", Kind::Analysis),
+            ("investigue", Kind::Analysis),
+            ("review", Kind::Review),
+            ("revisar", Kind::Review),
+            ("revise", Kind::Review),
+            ("revisão", Kind::Review),
+            ("question", Kind::Question),
+            ("answer", Kind::Question),
+            ("ask", Kind::Question),
+            ("pergunta", Kind::Question),
+            ("responder", Kind::Question),
+            ("responda", Kind::Question),
+        ];
+        let word = word.trim_end_matches([':', ',', '.', '!']).to_lowercase();
+        WORDS.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind)
+    }
+
     fn named(&self, name: &str) -> Option<Mode> {
         if name.eq_ignore_ascii_case(&self.mechanic) {
             Some(Mode::Mechanic)
@@ -97,7 +128,7 @@ fn labeled(webhook: &Webhook, triggers: &Triggers) -> Asked {
     let at = subject.issue.updated_at.as_deref().unwrap_or(&webhook.delivery);
     let natural_key = format!("{}#{}:labeled:{}:{at}", subject.repository_key, subject.number, label.to_lowercase());
     let trigger = Trigger::Label { label: label.to_owned() };
-    Ok((subject.job(trigger, subject.title.to_owned(), subject.body().to_owned()), natural_key))
+    Ok((subject.job(trigger, subject.labelled(), subject.title.to_owned(), subject.body().to_owned()), natural_key))
 }
 
 fn commented(webhook: &Webhook, triggers: &Triggers) -> Asked {
@@ -113,11 +144,16 @@ fn commented(webhook: &Webhook, triggers: &Triggers) -> Asked {
     let subject = Subject::of(payload)?;
     let natural_key = format!("{}:comment:{id}", subject.repository_key);
     let trigger = Trigger::Command { command: line.to_owned() };
+    let first = task.split_whitespace().next().unwrap_or_default();
+    let named = Triggers::kind(first);
+    // A kind alone, as in `/mechanic review`, is no task: the issue says what it is about.
+    let task = if named.is_some() && first == task { "" } else { task };
+    let kind = named.unwrap_or_else(|| if task.is_empty() { subject.labelled() } else { Kind::default() });
     // A task of its own takes the title's place; the issue's title then opens the text, or it would be lost.
     let (title, issue_title) = if task.is_empty() { (subject.title, "") } else { (task, subject.title) };
     let parts = [issue_title, subject.body().trim(), rest.trim()];
     let body = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n");
-    Ok((subject.job(trigger, title.to_owned(), body), natural_key))
+    Ok((subject.job(trigger, kind, title.to_owned(), body), natural_key))
 }
 
 fn only_action(payload: &Payload, wanted: &str, event: &str) -> Result<(), String> {
@@ -169,13 +205,19 @@ impl<'a> Subject<'a> {
         self.issue.body.as_deref().unwrap_or_default()
     }
 
-    fn job(&self, trigger: Trigger, title: String, body: String) -> NewJob {
+    /// The kind that its labels name; a change where they name none.
+    fn labelled(&self) -> Kind {
+        let labels = self.issue.labels.iter().flatten().filter_map(|label| label.name.as_deref());
+        labels.filter_map(Triggers::kind).next().unwrap_or_default()
+    }
+
+    fn job(&self, trigger: Trigger, kind: Kind, title: String, body: String) -> NewJob {
         let requester = Some(self.requester.to_owned());
         NewJob {
             repository: self.repository.to_string(),
             remote: None,
             input: JobInput { title, body, number: Some(self.number), requester, base: None, head: None },
-            kind: Kind::Change,
+            kind,
             mode: None,
             model: None,
             caps: None,

@@ -53,6 +53,8 @@ pub struct Issue {
     pub body: Option<String>,
     /// When it changed last, as GitHub writes it (RFC 3339, whole seconds).
     pub updated_at: Option<String>,
+    /// Its labels.
+    pub labels: Option<Vec<Label>>,
     /// Present where the issue is a pull request.
     pub pull_request: Option<IgnoredAny>,
 }

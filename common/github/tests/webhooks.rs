@@ -1,6 +1,6 @@
 //! Full payloads from `events/`, and the odd ones that GitHub or somebody else may send.
 
-use domain::{Mode, Trigger};
+use domain::{Kind, Mode, Trigger};
 use github::webhook::{self, MAX_BODY_BYTES, WebhookError};
 use github::{Reaction, Triggers, interpret};
 use serde_json::{Value, json};
@@ -86,6 +86,34 @@ fn a_bare_command_asks_for_the_issue_as_it_stands() {
     let Reaction::Job { job, .. } = react("issue_comment", &payload) else { panic!("ignored") };
     assert_eq!((json!(job.input.title), json!(job.input.body)), (payload["issue"]["title"].clone(), payload["issue"]["body"].clone()));
     assert_eq!(Triggers::default().mode(&job.trigger), Some(Mode::Genius));
+}
+
+/// Kind and title of what a comment asks for on an issue with these labels.
+fn asked(comment: &str, labels: &[&str]) -> (Kind, String) {
+    let mut payload = with(event("github-issue-comment-command.json"), "/comment/body", json!(comment));
+    payload["issue"]["labels"] = labels.iter().map(|name| json!({ "name": name })).collect();
+    payload["issue"]["title"] = json!("Totals");
+    let Reaction::Job { job, .. } = react("issue_comment", &payload) else { panic!("ignored") };
+    (job.kind, job.input.title)
+}
+
+#[test]
+fn a_word_after_the_command_or_a_label_of_the_issue_names_the_kind() {
+    for (comment, labels, kind, title) in [
+        ("/mechanic review", &[][..], Kind::Review, "Totals"),
+        ("/genius explain how totals are made", &[], Kind::Analysis, "explain how totals are made"),
+        ("/mechanic Pergunta: onde estão os preços", &["bug"], Kind::Question, "Pergunta: onde estão os preços"),
+        ("/mechanic", &["bug", "Question"], Kind::Question, "Totals"),
+        ("/mechanic round once", &["question"], Kind::Change, "round once"),
+        ("/mechanic reviewers are missing", &[], Kind::Change, "reviewers are missing"),
+        ("/mechanic", &["bug"], Kind::Change, "Totals"),
+    ] {
+        assert_eq!(asked(comment, labels), (kind, title.to_owned()), "{comment} {labels:?}");
+    }
+    let mut payload = event("github-issue-labeled.json");
+    payload["issue"]["labels"] = json!([{ "name": "question" }, { "name": "mechanic" }]);
+    let Reaction::Job { job, .. } = react("issues", &payload) else { panic!("ignored") };
+    assert_eq!(job.kind, Kind::Question);
 }
 
 #[test]

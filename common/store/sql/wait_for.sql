@@ -1,4 +1,4 @@
--- $1 job, $2 epoch, $3 what it waits for, $4 until when at the latest
+-- $1 job, $2 epoch, $3 what it waits for, $4 until when at the latest, $5 the question that it asked (null = none)
 with parked as (
     update queue
     set state = case when cancel_requested or outcome_pending is not null then 'ready' else 'waiting' end,
@@ -16,7 +16,7 @@ with parked as (
 ), noted as (
     insert into events (job_id, seq, kind, data)
     select job_id, event_seq, case state when 'waiting' then 'snoozed' else 'released' end,
-           case state when 'waiting' then jsonb_build_object('waiting_for', waiting_for, 'until', run_at)
+           case state when 'waiting' then jsonb_strip_nulls(jsonb_build_object('waiting_for', waiting_for, 'until', run_at, 'question', $5::text))
                else jsonb_build_object('reason', 'its end is decided') end
     from parked
 )

@@ -1,7 +1,10 @@
 -- $1 scope, $2 how many
 with woken as (
+    -- One that never passed triage goes there.
     update queue
-    set state = 'ready', waiting_for = null, run_at = now(), event_seq = event_seq + 1
+    set state = case when mode is null then 'waiting' else 'ready' end,
+        waiting_for = case when mode is null then 'triage' end,
+        run_at = now(), event_seq = event_seq + 1
     where job_id = any(array(
         select job_id
         from queue

@@ -4,7 +4,7 @@ use domain::JobId;
 use serde::Serialize;
 
 use crate::json::text;
-use crate::{Db, StoreError, jobs};
+use crate::{Db, StoreError, jobs, wake};
 
 /// The longest hint, in characters.
 pub const MOST_CHARS: usize = 4_000;
@@ -19,6 +19,7 @@ pub struct Given {
 }
 
 /// Tells `hint` to a job, on behalf of `by`. Whoever holds the job goes on: nothing of its lease changes.
+/// One that waits for an answer has it now, and is ready.
 ///
 /// # Errors
 /// [`StoreError::Refused`] for a hint that is empty or too long, or a job that ends or has ended;
@@ -32,9 +33,12 @@ pub async fn give(db: &Db, job_id: JobId, hint: &str, by: &str) -> Result<Given,
     if chars > MOST_CHARS {
         return Err(StoreError::Refused(format!("the hint has {chars} characters: at most {MOST_CHARS}")));
     }
-    let given = sqlx::query_file_as!(Given, "sql/give_hint.sql", job_id.0, text(hint), text(by)).fetch_optional(&db.pool).await?;
+    let given = sqlx::query_file!("sql/give_hint.sql", job_id.0, text(hint), text(by)).fetch_optional(&db.pool).await?;
     if let Some(given) = given {
-        return Ok(given);
+        if given.answered {
+            wake::notify_all(db).await;
+        }
+        return Ok(Given { seq: given.seq, before_step: given.before_step });
     }
     let why = match jobs::read(&db.pool, job_id).await?.finished {
         Some(finished) => format!("job {job_id} is finished already: {}", finished.outcome.name()),

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{Epoch, JobId, Mode, Outcome, OwnerId};
+use domain::{Epoch, JobId, Kind, Mode, Outcome, OwnerId};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -126,32 +126,14 @@ pub async fn claim_triage(
     Ok(row.fetch_optional(&db.pool).await?.map(|row| (JobId(row.job_id), Epoch(row.epoch))))
 }
 
-/// Lets a triaged job run: it becomes ready with `mode`.
+/// Lets a triaged job run: it becomes ready, of `kind` and with `mode`.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
-pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, mode: Mode, reason: &str) -> Result<(), StoreError> {
-    let moved = sqlx::query!(
-        "with passed as (
-             update queue
-             set state = 'ready', mode = $3, waiting_for = null, owner = null, lease_until = null,
-                 outcome_pending = case when cancel_requested then coalesce(outcome_pending, '{\"outcome\": \"stopped\"}') else outcome_pending end,
-                 attempt = 0, retrying_since = null, epoch = epoch + 1, run_at = now(), event_seq = event_seq + 1
-             where job_id = $1 and epoch = $2 and state = 'leased'
-             returning job_id, event_seq
-         ), decided as (
-             update jobs set mode = $3 from passed where jobs.job_id = passed.job_id
-         ), noted as (
-             insert into events (job_id, seq, kind, data)
-             select job_id, event_seq, 'triaged', jsonb_build_object('mode', $3::text, 'reason', $4::text) from passed
-         )
-         select job_id from passed",
-        job_id.0,
-        epoch.0,
-        <&str>::from(mode),
-        text(reason),
-    );
-    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)?;
+pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, kind: Kind, mode: Mode, reason: &str) -> Result<(), StoreError> {
+    let (kind, name) = (<&str>::from(kind), <&str>::from(mode));
+    let moved = sqlx::query_file!("sql/triaged.sql", job_id.0, epoch.0, kind, name, text(reason)).fetch_optional(&db.pool).await?;
+    held(moved.is_some(), job_id, epoch)?;
     wake::notify(db, mode).await;
     Ok(())
 }

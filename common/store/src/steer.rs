@@ -62,7 +62,7 @@ pub async fn stop(db: &Db, job_id: JobId) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn wait_for(db: &Db, job_id: JobId, epoch: Epoch, what: WaitingFor, until: OffsetDateTime) -> Result<(), StoreError> {
-    let parked = sqlx::query_file!("sql/wait_for.sql", job_id.0, epoch.0, <&str>::from(what), until);
+    let parked = sqlx::query_file!("sql/wait_for.sql", job_id.0, epoch.0, <&str>::from(what), until, None::<String>);
     held(parked.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json as object};
 use sqlx::types::Json;
 
 use crate::budgets::BudgetUse;
+use crate::hand_over::HandedOver;
 use crate::jobs::{self, Job};
 use crate::json::{json, verbatim};
 use crate::queue::held;
@@ -29,8 +30,24 @@ pub struct Work {
     pub cancel_requested: bool,
     /// How it will end, where that is decided already: only `finalize` is left.
     pub outcome_pending: Option<Outcome>,
+    /// What a mechanic left behind, where one handed it over.
+    pub handed_over: Option<HandedOver>,
     /// Its steps so far, in order; only the last may lack results.
     pub steps: Vec<StoredStep>,
+}
+
+impl Work {
+    /// What it has spent since its present mode has it: what the caps of that mode are compared with.
+    pub fn spent_in_mode(&self) -> Spent {
+        let before = self.handed_over.as_ref().map(|before| before.spent).unwrap_or_default();
+        Spent {
+            steps: self.spent.steps.saturating_sub(before.steps),
+            tokens: self.spent.tokens.saturating_sub(before.tokens),
+            // A call of the mechanic that turned out cheaper than what was held back makes nothing cheaper here.
+            cost_microusd: self.spent.cost_microusd.saturating_sub(before.cost_microusd),
+            active_ms: self.spent.active_ms.saturating_sub(before.active_ms),
+        }
+    }
 }
 
 /// One step as the database has it.
@@ -66,7 +83,8 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
     let mut session = db.pool.reading().await?;
     let queue = sqlx::query!(
         r#"select step_no, attempt, tokens, cost_microusd, active_ms, cancel_requested,
-                  outcome_pending as "outcome_pending: Json<Outcome>"
+                  outcome_pending as "outcome_pending: Json<Outcome>",
+                  (select data from events where events.job_id = queue.job_id and seq = handed_over) as "handed_over: Json<HandedOver>"
            from queue
            where job_id = $1 and epoch = $2 and state = 'leased'"#,
         job_id.0,
@@ -98,6 +116,7 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
         attempt: queue.attempt,
         cancel_requested: queue.cancel_requested,
         outcome_pending: queue.outcome_pending.map(|outcome| outcome.0),
+        handed_over: queue.handed_over.map(|before| before.0),
         steps,
     })
 }
@@ -202,7 +221,7 @@ pub async fn preparation(db: &Db, job_id: JobId) -> Result<Preparation, StoreErr
 /// A call about to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Reserve<'a> {
-    /// The step it belongs to, from 1.
+    /// The step it belongs to, from 1; 0 = a call of triage.
     pub step_no: i32,
     /// The model's name in the price table.
     pub model: &'a str,
@@ -307,6 +326,36 @@ pub async fn release_reservation(
 ) -> Result<(), StoreError> {
     let (number, reserved, took_ms) = (reservation.0, reservation.1.0, millis(took));
     let moved = sqlx::query_file!("sql/close_reservation.sql", job_id.0, epoch.0, step_no, model, number, reserved, took_ms);
+    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// Closes the reservation of a call that belongs to no step: triage's own. Its reply is not kept, only what it cost.
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], or those of the database.
+pub async fn settle_call(
+    db: &Db,
+    job_id: JobId,
+    epoch: Epoch,
+    model: &str,
+    reservation: (i64, MicroUsd),
+    usage: &Usage,
+    cost: MicroUsd,
+) -> Result<(), StoreError> {
+    let [uncached_input, cache_read, cache_write, output] = tokens(usage);
+    let moved = sqlx::query_file!(
+        "sql/settle_call.sql",
+        job_id.0,
+        epoch.0,
+        model,
+        reservation.0,
+        reservation.1.0,
+        cost.0,
+        uncached_input,
+        cache_read,
+        cache_write,
+        output,
+    );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
 

@@ -12,6 +12,7 @@ mod feed;
 mod fence;
 mod finish;
 mod gates;
+mod hand_over;
 mod hints;
 mod jobs;
 mod lanes;

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use domain::{Epoch, Event, EventKind, JobId, Mode, OwnerId, WaitingFor};
+use domain::{Epoch, Event, EventKind, JobId, Kind, Mode, OwnerId, WaitingFor};
 use serde_json::json;
 use store::effects::{self, EffectName};
 use store::steps::{self, Acted, Prepared};
-use store::{Db, StoreError, events, finish, queue};
+use store::{Db, StoreError, events, finish, hand_over, questions, queue};
 use testkit::TestDb;
 
 use crate::{MODEL, RESERVED, answer, call, claim, dump, expire, held, reserve, seconds, succeeded};
@@ -18,17 +18,21 @@ use crate::{MODEL, RESERVED, answer, call, claim, dump, expire, held, reserve, s
 /// keeps it whole.
 const FENCED: &[&str] = &[
     "append",
+    "ask",
     "confirm",
     "decide",
     "fail_attempt",
     "finish",
+    "hand_over",
     "intend",
     "load",
     "prepared",
+    "refusal",
     "release",
     "release_reservation",
     "renew",
     "reserve",
+    "settle_call",
     "spent_time",
     "store_reply",
     "store_results",
@@ -42,22 +46,26 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
     let detail = json!({ "branch": "codeteam/x" });
     match write {
         "append" => events::append(db, job_id, epoch, &Event::new(EventKind::Hint, json!({ "text": "look", "before_step": 1 }))).await,
+        "ask" => questions::ask(db, job_id, epoch, 1, "which?", seconds(60)).await,
         "confirm" => effects::confirm(db, job_id, epoch, EffectName::Branch, &detail).await,
         "decide" => queue::decide(db, job_id, epoch, &succeeded()).await.map(|_| ()),
         "fail_attempt" => queue::fail_attempt(db, job_id, epoch, "the disk is full").await.map(|_| ()),
         "finish" => finish::finish(db, job_id, epoch, &succeeded(), &json!({})).await.map(|_| ()),
+        "hand_over" => hand_over::hand_over(db, job_id, epoch, "nothing new", "").await,
         "intend" => effects::intend(db, job_id, epoch, EffectName::Branch, &detail).await,
         "load" => steps::load(db, job_id, epoch).await.map(|_| ()),
         "prepared" => {
             steps::prepared(db, job_id, epoch, Prepared { base_commit: "c0ffee", notes: &[], took: Duration::ZERO, ..Prepared::default() })
                 .await
         }
+        "refusal" => hand_over::refusal(db, job_id, epoch).await.map(|_| ()),
         "release" => queue::release(db, job_id, epoch, "the worker shuts down").await,
         "release_reservation" => steps::release_reservation(db, job_id, epoch, 1, MODEL, (1, RESERVED), seconds(1)).await,
         "renew" => match queue::renew(db, &[(job_id, epoch)], seconds(30), None).await?.lost[..] {
             [] => Ok(()),
             _ => Err(StoreError::LeaseLost { job_id, epoch }),
         },
+        "settle_call" => steps::settle_call(db, job_id, epoch, MODEL, (1, RESERVED), &testkit::usage(1, 1), RESERVED).await,
         "spent_time" => steps::spent_time(db, job_id, epoch, seconds(1)).await,
         "reserve" => steps::reserve(db, job_id, epoch, call(1)).await.map(|_| ()),
         "store_reply" => steps::store_reply(db, job_id, epoch, &answer(1, 1)).await,
@@ -65,7 +73,7 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
             let acted = Acted { step_no: 1, results: &json!({}), checkpoint: Some(("tree", b"pack")), left_out: &[], took: Duration::ZERO };
             steps::store_results(db, job_id, epoch, &acted).await
         }
-        "triaged" => queue::triaged(db, job_id, epoch, Mode::Genius, "asked for").await,
+        "triaged" => queue::triaged(db, job_id, epoch, Kind::Change, Mode::Genius, "asked for").await,
         "wait_for" => queue::wait_for(db, job_id, epoch, WaitingFor::Answer, crate::now() + seconds(60)).await,
         "wait_out" => queue::wait_out(db, job_id, epoch, "the forge is away", seconds(1), seconds(60)).await,
         other => panic!("{other} is in FENCED and not here"),
@@ -98,7 +106,7 @@ async fn the_holder_of_a_lease_may_make_every_write() {
         let (job_id, epoch) = mine(&test).await;
         let before = dump(&test).await;
         attempt(&test.db, write, job_id, epoch).await.unwrap_or_else(|error| panic!("{write}: {error}"));
-        assert_eq!(dump(&test).await == before, *write == "load", "{write}");
+        assert_eq!(dump(&test).await == before, ["load", "refusal"].contains(write), "{write}");
     }
 }
 

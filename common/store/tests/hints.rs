@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{JobId, Outcome};
+use domain::{JobId, Outcome, WaitingFor};
 use serde_json::json;
 use store::hints::{self, MOST_CHARS};
 use store::steps::{self, StoredHint};
@@ -112,4 +112,25 @@ async fn hints_and_the_holders_own_events_share_their_numbers_without_gaps() {
     // Enqueued, claimed, three of each step, the hints.
     assert_eq!(all.iter().map(|event| event.seq).collect::<Vec<_>>(), (1..=2 + 30 + 80).collect::<Vec<_>>());
     assert_eq!(count(&test, "events where kind = 'hint'").await, 80);
+}
+
+#[tokio::test]
+async fn a_hint_is_the_answer_of_a_job_that_waits_for_one_and_of_no_other() {
+    let test = TestDb::new().await;
+    let db = &test.db;
+    for (what, stands) in [(WaitingFor::Answer, "ready"), (WaitingFor::Snooze, "waiting snooze"), (WaitingFor::Budget, "waiting budget")] {
+        let (job_id, epoch) = held(db).await;
+        take_step(db, job_id, epoch, 1).await;
+        queue::wait_for(db, job_id, epoch, what, crate::now() + crate::seconds(3600)).await.unwrap();
+        assert_eq!(hints::give(db, job_id, "in euros", "ada").await.unwrap().before_step, 2);
+        assert_eq!(crate::queued(&test, job_id, "concat_ws(' ', state, waiting_for)").await, stands);
+        let told = format!("select string_agg(kind, ' ' order by seq) from events where job_id = '{job_id}' and kind in ('hint', 'woken')");
+        assert_eq!(test.value(&told).await, if what == WaitingFor::Answer { "hint woken" } else { "hint" });
+        assert_eq!(
+            count(&test, &format!("events where job_id = '{job_id}' and seq > (select event_seq from queue where job_id = '{job_id}')"))
+                .await,
+            0
+        );
+    }
+    assert!(queue::wake_due(db, None).await.unwrap().is_empty(), "it is awake, and the others sleep on");
 }

@@ -1,6 +1,8 @@
 //! Decides whether and how a waiting job runs.
 
+mod ask;
 mod decide;
+mod rules;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +10,17 @@ use std::time::Duration;
 use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
-use domain::{Epoch, JobId, Mode, Outcome, OwnerId};
+use domain::{Epoch, JobId, Kind, Mode, Outcome, OwnerId};
 use failpoints::fail_point;
 use github::{Forge, ForgeError, Permission, Triggers};
+use llm::{Models, Providers};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::Db;
 use store::{finish, queue, steps};
 
-use decide::{Decision, decide};
+use ask::{Asked, ask};
+use decide::{Decision, Request, decide};
 
 /// How long a job waits for a forge that is away.
 const PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -35,6 +39,10 @@ pub struct Triage {
     pub forge: Arc<dyn Forge>,
     /// Which labels and commands mean which mode.
     pub triggers: Triggers,
+    /// The price table.
+    pub models: Models,
+    /// The models' providers that are configured: one is asked where no rule knows.
+    pub providers: Providers,
 }
 
 /// Which job.
@@ -54,9 +62,11 @@ pub enum Triaged {
     Ready {
         /// The job.
         job_id: JobId,
+        /// What it produces.
+        kind: Kind,
         /// Who does it.
         mode: Mode,
-        /// Why that mode.
+        /// Why so.
         reason: String,
     },
     /// It may not.
@@ -64,6 +74,13 @@ pub enum Triaged {
         /// The job.
         job_id: JobId,
         /// Why not.
+        reason: String,
+    },
+    /// A budget of the day has no room to ask a model: it waits for that, and is looked at again.
+    Waits {
+        /// The job.
+        job_id: JobId,
+        /// Which budget.
         reason: String,
     },
     /// Nothing waits (or the job asked for does not).
@@ -75,13 +92,13 @@ impl Handler for Triage {
     type Request = TriageRequest;
     type Response = Triaged;
 
-    async fn handle(&self, _ctx: Ctx, request: TriageRequest) -> Result<Triaged, HandlerError> {
+    async fn handle(&self, ctx: Ctx, request: TriageRequest) -> Result<Triaged, HandlerError> {
         let claimed = queue::claim_triage(&self.db, self.owner, request.job_id, queue::LEASE, None).await.map_err(failure::of_store)?;
         let Some((job_id, epoch)) = claimed else {
             return Ok(Triaged::Nothing);
         };
         fail_point!(AfterTriageClaim);
-        match self.triage(job_id, epoch).await {
+        match self.triage(&ctx, job_id, epoch).await {
             Err(error @ HandlerError::LeaseLost(_)) => Err(error),
             Err(error) => {
                 let cause = error.to_string();
@@ -98,25 +115,37 @@ impl Handler for Triage {
 }
 
 impl Triage {
-    async fn triage(&self, job_id: JobId, epoch: Epoch) -> Result<Triaged, HandlerError> {
+    async fn triage(&self, ctx: &Ctx, job_id: JobId, epoch: Epoch) -> Result<Triaged, HandlerError> {
         let work = steps::load(&self.db, job_id, epoch).await.map_err(failure::of_store)?;
         if work.cancel_requested {
             finish::finish(&self.db, job_id, epoch, &Outcome::Stopped, &json!({})).await.map_err(failure::of_store)?;
             return Ok(Triaged::Refused { job_id, reason: "stopped on request".to_owned() });
         }
-        let permission = self.permission(&work.job.repository, work.job.input.requester.as_deref()).await?;
-        match decide(&work.job.trigger, work.job.mode, work.job.input.requester.as_deref(), permission, &self.triggers) {
-            Decision::Run { mode, reason } => {
-                queue::triaged(&self.db, job_id, epoch, mode, &reason).await.map_err(failure::of_store)?;
-                fail_point!(AfterTriage);
-                Ok(Triaged::Ready { job_id, mode, reason })
-            }
+        let job = &work.job;
+        let permission = self.permission(&job.repository, job.input.requester.as_deref()).await?;
+        let request = Request { trigger: &job.trigger, kind: job.kind, mode: job.mode, input: &job.input };
+        let (kind, mode, reason) = match decide(request, permission, &self.triggers) {
+            Decision::Run { kind, mode, reason } => (kind, mode, reason),
+            Decision::Ask { kind, mode } => match ask(ctx, &self.db, (&self.models, &self.providers), (job_id, epoch), &job.input).await? {
+                Asked::Sorted(sorted) => {
+                    let said = format!("a model was asked: {}", sorted.reason);
+                    (kind.unwrap_or(sorted.kind), mode.unwrap_or(sorted.mode), said)
+                }
+                Asked::Nothing(why) => {
+                    let reason = format!("no rule says more, and {why}");
+                    (kind.unwrap_or_default(), mode.unwrap_or(Mode::Mechanic), reason)
+                }
+                Asked::Waits(reason) => return Ok(Triaged::Waits { job_id, reason }),
+            },
             Decision::Refuse { reason } => {
                 let outcome = Outcome::Refused { reason: reason.clone() };
                 finish::finish(&self.db, job_id, epoch, &outcome, &json!({})).await.map_err(failure::of_store)?;
-                Ok(Triaged::Refused { job_id, reason })
+                return Ok(Triaged::Refused { job_id, reason });
             }
-        }
+        };
+        queue::triaged(&self.db, job_id, epoch, kind, mode, &reason).await.map_err(failure::of_store)?;
+        fail_point!(AfterTriage);
+        Ok(Triaged::Ready { job_id, kind, mode, reason })
     }
 
     /// What the forge lets the requester do; nobody in particular may do nothing in particular.
@@ -134,6 +163,13 @@ impl Triage {
 
 impl Configured for Triage {
     async fn configure(services: &Services) -> Result<Self> {
-        Ok(Self { db: services.db().await?, owner: services.owner(), forge: services.forge().await?, triggers: Triggers::default() })
+        Ok(Self {
+            db: services.db().await?,
+            owner: services.owner(),
+            forge: services.forge().await?,
+            triggers: Triggers::default(),
+            models: services.models(),
+            providers: services.providers()?,
+        })
     }
 }

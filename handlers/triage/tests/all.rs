@@ -1,6 +1,8 @@
 //! `triage` on a real database, with a forge that is a directory.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod sorting;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use async_trait::async_trait;
 use dispatch::{Ctx, InvokeError, Registry};
 use domain::{JobId, JobInput, NewJob, OwnerId, Trigger};
 use github::{Comment, Forge, ForgeError, LocalForge, NewPullRequest, NewReview, Permission, PullRequest, Review, Triggers, Unregistered};
+use llm::{Models, Providers};
 use serde_json::{Value, json};
 use store::enqueue::{Enqueued, enqueue};
 use store::{jobs, queue};
@@ -59,8 +62,12 @@ impl World {
 }
 
 fn registry(test: &TestDb, forge: impl Forge) -> Registry {
-    let handler = Triage { db: test.db.clone(), owner: OwnerId::new(), forge: Arc::new(forge), triggers: Triggers::default() };
-    Registry::new().with(handler)
+    registry_with(test, forge, Providers::new())
+}
+
+fn registry_with(test: &TestDb, forge: impl Forge, providers: Providers) -> Registry {
+    let (db, triggers, models) = (test.db.clone(), Triggers::default(), Models::builtin());
+    Registry::new().with(Triage { db, owner: OwnerId::new(), forge: Arc::new(forge), triggers, models, providers })
 }
 
 #[tokio::test]
@@ -70,7 +77,10 @@ async fn whoever_may_push_starts_a_job_in_the_mode_of_the_label() {
         let job_id = world.labeled("acme/shop", login).await;
         let sample = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/triage.json")).unwrap();
         let decided = world.triage(serde_json::from_slice(&sample).unwrap()).await.unwrap();
-        assert_eq!(decided, json!({ "decided": "ready", "job_id": job_id, "mode": "genius", "reason": "the label \"genius\"" }));
+        assert_eq!(
+            decided,
+            json!({ "decided": "ready", "job_id": job_id, "kind": "change", "mode": "genius", "reason": "the label \"genius\"" })
+        );
         assert_eq!(world.queued("state, mode, waiting_for, attempt, owner").await, "ready genius 0");
         assert_eq!(jobs::get(&world.test.db, job_id).await.unwrap().job.mode, Some(domain::Mode::Genius));
     }

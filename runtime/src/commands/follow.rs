@@ -98,6 +98,7 @@ impl View {
         match kind {
             EventKind::Enqueued => self.line("queued"),
             EventKind::Triaged => self.line(&format!("goes to a {}: {}", text("mode"), text("reason"))),
+            EventKind::HandedOver => self.line(&format!("handed over to a {}: {}", text("to"), text("reason"))),
             EventKind::Claimed if data["finalizing"] == true => self.line("claimed by a worker, to finalize it"),
             EventKind::Claimed if number("attempt") > 1 => self.line(&format!("claimed, attempt {}", number("attempt"))),
             EventKind::Claimed => self.line("claimed by a worker"),
@@ -127,6 +128,7 @@ impl View {
             EventKind::AttemptFailed => self.line(&format!("attempt {} failed: {}", number("attempt"), text("cause"))),
             EventKind::BudgetWarning => self.line(&format!("{} of the day's budget are used: {}", money("used_microusd"), text("scope"))),
             EventKind::BudgetRefused => self.line(&format!("waits for the day's budget: {}", text("scope"))),
+            EventKind::Snoozed if !text("question").is_empty() => self.line(&format!("asks, and waits for a hint: {}", text("question"))),
             EventKind::Snoozed => self.line(&format!("waits for {}", text("waiting_for"))),
             EventKind::Woken => self.line("waits no longer"),
             EventKind::Requeued => self.line("put back into the queue"),
