@@ -33,8 +33,10 @@ pub enum Performed {
         /// Why.
         cause: String,
     },
-    /// It waits for a budget already.
-    OverBudget(String),
+    /// It waits for a budget or an answer already.
+    Parked(String),
+    /// It is ready for a genius already.
+    HandedOver(String),
     /// Something around the job is away for now.
     Waits {
         /// What.
@@ -120,12 +122,8 @@ impl Perform for Handlers {
                 Ok(StepResponse::Continue { .. }) => {}
                 Ok(StepResponse::Done { outcome }) => break outcome,
                 Ok(StepResponse::CapReached { cap }) => break Outcome::Capped { cap },
-                Ok(StepResponse::Escalate { reason }) => {
-                    break Outcome::Failed {
-                        cause: format!("{reason}; `codeteam retry {job_id} --mode genius` gives it to a larger model"),
-                    };
-                }
-                Ok(StepResponse::Waits { reason }) => return Performed::OverBudget(reason),
+                Ok(StepResponse::Escalate { reason }) => return Performed::HandedOver(reason),
+                Ok(StepResponse::Waits { reason }) => return Performed::Parked(reason),
                 Err(HandlerError::Invalid(cause)) => break Outcome::Failed { cause },
                 Err(error) if lease.is_stopped() && !matches!(error, HandlerError::LeaseLost(_)) => break Outcome::Stopped,
                 Err(error) => return after(error, lease, shutdown),

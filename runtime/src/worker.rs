@@ -267,7 +267,8 @@ impl<P: Perform> Worker<P> {
             }
             (Ok(Ok(())), Performed::Released(reason)) => tracing::info!(job.id = %job_id, "gave job {job_id} back: {reason}"),
             (Ok(Ok(())), Performed::Failed { cause }) => tracing::warn!(job.id = %job_id, "an attempt at job {job_id} failed: {cause}"),
-            (Ok(Ok(())), Performed::OverBudget(reason)) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
+            (Ok(Ok(())), Performed::Parked(reason)) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
+            (Ok(Ok(())), Performed::HandedOver(reason)) => tracing::info!(job.id = %job_id, "job {job_id} goes on with a genius: {reason}"),
             (Ok(Ok(())), Performed::Waits { cause, .. }) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {cause}"),
             (Ok(Err(error)), _) => tracing::warn!(job.id = %job_id, "cannot give job {job_id} back, its lease will run out: {error}"),
             (Err(_), _) => tracing::warn!(job.id = %job_id, "cannot give job {job_id} back in time, its lease will run out"),
@@ -277,7 +278,7 @@ impl<P: Perform> Worker<P> {
     /// Says in the queue what became of a job that did not end.
     async fn settle(&self, job_id: JobId, epoch: Epoch, performed: &Performed) -> Result<(), StoreError> {
         match performed {
-            Performed::Finalized | Performed::Lost | Performed::OverBudget(_) => Ok(()),
+            Performed::Finalized | Performed::Lost | Performed::Parked(_) | Performed::HandedOver(_) => Ok(()),
             Performed::Released(reason) => {
                 fail_point!(BeforeRelease);
                 queue::release(&self.db, job_id, epoch, reason).await?;

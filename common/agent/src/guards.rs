@@ -13,6 +13,8 @@ pub enum Verdict {
     Continue,
     /// The model finished.
     Finished(Finish),
+    /// The model has nothing to hand in but a question to a person. Without an answer the work ends with this.
+    Asked(Finish),
     /// It cannot go on.
     Failed {
         /// What happened, for people.
@@ -37,6 +39,9 @@ pub fn verdict(history: &[PastStep]) -> Verdict {
     let Some(ran) = &last.ran else { return Verdict::Continue };
     if let Some(finish) = &ran.finish {
         return Verdict::Finished(finish.clone());
+    }
+    if let Some(finish) = &ran.asked {
+        return Verdict::Asked(finish.clone());
     }
     let runs = Runs::of(history);
     let failed = |cause: String| Verdict::Failed { cause };

@@ -32,6 +32,9 @@ pub struct ToolsRan {
     /// What the model handed in, where it finished.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish: Option<Finish>,
+    /// What the model handed in where that is nothing but a question to a person, who is asked before the work ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Finish>,
     /// Whether the workspace may have changed, so that a checkpoint is due.
     #[serde(default)]
     pub changed: bool,
@@ -47,6 +50,17 @@ pub struct ToolsRan {
     /// The step was a summary of all steps before it, which stands for them from here on; no tool ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+}
+
+impl ToolsRan {
+    /// Turns a `finish` into the question that it asks; the model is told that the answer follows.
+    pub fn ask(&mut self) {
+        const TOLD: &str = "The question was put to a person. What they answer follows; if nothing does, nobody has answered.";
+        self.asked = self.finish.take();
+        if let Some(result) = self.results.last_mut() {
+            result.content = TOLD.to_owned();
+        }
+    }
 }
 
 /// What a person told the agent while it worked.

@@ -81,7 +81,6 @@ fn hundred_steps(window: u64, output: usize) -> (Vec<PastStep>, usize, usize) {
 fn a_hundred_steps_fit_a_small_window_and_most_calls_only_append() {
     for (window, output, most_rewritten) in [(16_000, 9_000, 50), (16_000, 3_000, 25), (32_000, 9_000, 25), (128_000, 9_000, 5)] {
         let (_, rewritten, summaries) = hundred_steps(window, output);
-        println!("window {window}, results of {output} bytes: {rewritten} of 100 calls rewrite, {summaries} sum up");
         assert!(rewritten + summaries <= most_rewritten, "{window} {output}: {rewritten} rewritten, {summaries} summaries");
         assert!((1..=12).contains(&summaries) || window > 16_000, "{window} {output}: {summaries} summaries");
     }

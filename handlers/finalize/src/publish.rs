@@ -177,7 +177,7 @@ impl Finalize {
 
     async fn comment(&self, epoch: Epoch, work: &Work, outcome: &Outcome, number: u64, notes: &[String]) -> Result<String, HandlerError> {
         let job = &work.job;
-        let marker = report::marker(job.job_id);
+        let marker = github::job_marker(job.job_id);
         let detail = json!({ "number": number });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterCommentIntent);

@@ -2,8 +2,9 @@
 //! [`told::outcome`] words it: everything else in them is ours.
 
 use domain::project::FILE;
-use domain::{Finish, JobId, Outcome, ReviewComment, Trigger};
+use domain::{Finish, Outcome, ReviewComment, Trigger};
 use git::DiffStat;
+use github::job_marker;
 use store::jobs::Job;
 use store::steps::Work;
 
@@ -71,7 +72,12 @@ pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat, note
 
 /// The same for the issue that asked, where there is no change to show.
 pub(crate) fn comment(work: &Work, outcome: &Outcome, notes: &[String]) -> String {
-    format!("{}\n{}\n{}{}", what_happened(outcome), notes_section(notes), took(work), footer(work))
+    let question = match outcome {
+        Outcome::Succeeded { finish } => finish.needs_human.as_ref(),
+        _ => None,
+    };
+    let question = question.map(|question| format!("\n**A person has to decide:** {question}\n")).unwrap_or_default();
+    format!("{}\n{question}{}\n{}{}", what_happened(outcome), notes_section(notes), took(work), footer(work))
 }
 
 /// The body of a review: the verdict, what fits no line of the change, and the rest as in a comment.
@@ -113,11 +119,6 @@ fn notes_section(notes: &[String]) -> String {
     format!("\n### Notes\n\n{lines}")
 }
 
-/// Found again in a comment, so that it is never written twice.
-pub(crate) fn marker(job_id: JobId) -> String {
-    format!("<!-- codeteam:job:{job_id} -->")
-}
-
 fn what_happened(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Succeeded { finish } => finish.summary.clone(),
@@ -132,8 +133,13 @@ fn took(work: &Work) -> String {
     let spent = &work.spent;
     let models: std::collections::BTreeSet<&str> = work.steps.iter().map(|step| step.model.as_str()).collect();
     let models = if models.is_empty() { "no model".to_owned() } else { models.into_iter().collect::<Vec<_>>().join(", ") };
+    let before = work
+        .handed_over
+        .as_ref()
+        .map(|before| format!(" A mechanic took the first {} of them and handed the job over: {}.", before.spent.steps, before.reason));
+    let before = before.unwrap_or_default();
     format!(
-        "{} steps, {} tokens, {}, {:.1} s with {models}.\n",
+        "{} steps, {} tokens, {}, {:.1} s with {models}.{before}\n",
         spent.steps,
         spent.tokens,
         spent.cost_microusd,
@@ -148,5 +154,5 @@ fn footer(work: &Work) -> String {
         Trigger::Cli => String::new(),
         _ => format!("\nAgain, or by a larger model: `codeteam retry {job_id} --mode genius`. All steps: `codeteam show {job_id}`.\n"),
     };
-    format!("{steering}\n{}\n", marker(job_id))
+    format!("{steering}\n{}\n", job_marker(job_id))
 }

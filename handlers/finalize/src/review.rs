@@ -39,7 +39,7 @@ impl Finalize {
             body: report::review(work, finish, &others, &preparation.notes),
             comments: comments.collect(),
         };
-        let marker = report::marker(job.job_id);
+        let marker = github::job_marker(job.job_id);
         effects::intend(&self.db, job.job_id, epoch, EffectName::Review, &json!({ "number": number })).await.map_err(failure::of_store)?;
         self.forge.put_review(&job.repository, number, &marker, &new).await.map_err(failure::of_forge)?;
         let there = self.forge.find_review(&job.repository, number, &marker).await.map_err(failure::of_forge)?;

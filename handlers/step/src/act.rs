@@ -51,7 +51,7 @@ impl Step {
             cancel: &ctx.cancel,
         };
         let newest = turn.history.last().ok_or_else(|| anyhow!("a step acts before it has thought"))?;
-        let ran = match run_tools(self.tools.of(turn.brief.kind), &newest.reply, &context).await {
+        let mut ran = match run_tools(self.tools.of(turn.brief.kind), &newest.reply, &context).await {
             Ok(ran) => ran,
             Err(AgentError::Cancelled) if self.stop_requested(job_id).await? => return Ok(false),
             Err(AgentError::Cancelled) => {
@@ -66,6 +66,9 @@ impl Step {
             false => None,
         };
         fail_point!(AfterCheckpoint);
+        if self.only_asks(turn, &ran, checkout, checkpoint.as_ref()).await? {
+            ran.ask();
+        }
         turn.ran(ran, took);
         let results = results(turn)?;
         let acted = steps::Acted {

@@ -61,6 +61,11 @@ impl Checkouts {
         Self { git, forge, root: Arc::new(root), bases: Bases::default(), maps: Maps::default(), walls: Walls::default() }
     }
 
+    /// Where the repositories are.
+    pub(crate) fn forge(&self) -> &dyn Forge {
+        &*self.forge
+    }
+
     /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
     /// commit and the last checkpoint. The first preparation fixes the base commit.
     pub(crate) async fn open(&self, ctx: &Ctx, db: &Db, epoch: Epoch, work: &Work) -> Result<JobCheckout, HandlerError> {

@@ -7,6 +7,7 @@
 mod act;
 mod base;
 mod checkouts;
+mod ending;
 mod maps;
 mod review;
 mod think;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{Brief, PastStep, Toolboxes, ToolsRan, Verdict, verdict};
+use agent::{Brief, HandOver, PastStep, Toolboxes, ToolsRan};
 use anyhow::{Context, Result};
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
@@ -84,12 +85,13 @@ pub enum StepResponse {
         /// Which.
         cap: CapReached,
     },
-    /// Nothing: a budget of the day has no room for the next call. The job waits for it already, held by nobody.
+    /// Nothing: a budget of the day has no room for the next call, or a person was asked. The job waits for that
+    /// already, held by nobody.
     Waits {
-        /// Which one, and how it stands.
+        /// Which budget, and how it stands; or the question.
         reason: String,
     },
-    /// It goes in circles; a larger model may do better.
+    /// Nothing: it went in circles, and a larger model may do better. It is ready for a genius already, held by nobody.
     Escalate {
         /// What happened.
         reason: String,
@@ -110,7 +112,7 @@ impl Handler for Step {
             return Ok(StepResponse::Done { outcome: Outcome::Stopped });
         }
         let mut turn = self.turn(request, work)?;
-        if let Some(end) = turn.ending() {
+        if let Some(end) = self.ending(&turn).await? {
             return Ok(end);
         }
         let span = tracing::info_span!("prepare", job.id = %request.job_id, epoch = request.epoch.0);
@@ -127,7 +129,7 @@ impl Handler for Step {
         if !self.act(&ctx, &mut turn, &checkout).await? {
             return Ok(StepResponse::Done { outcome: Outcome::Stopped });
         }
-        Ok(turn.ending().unwrap_or(StepResponse::Continue { step_no: turn.step_no() }))
+        Ok(self.ending(&turn).await?.unwrap_or(StepResponse::Continue { step_no: turn.step_no() }))
     }
 }
 
@@ -168,16 +170,6 @@ impl Turn<'_> {
     /// The number of the newest step; 0 before the first.
     fn step_no(&self) -> u32 {
         self.history.last().map_or(0, |step| step.step_no)
-    }
-
-    /// What ends the job after what is stored so far; `None` = it goes on.
-    fn ending(&self) -> Option<StepResponse> {
-        match verdict(&self.history) {
-            Verdict::Continue => None,
-            Verdict::Finished(finish) => Some(StepResponse::Done { outcome: Outcome::Succeeded { finish } }),
-            Verdict::Failed { cause } => Some(StepResponse::Done { outcome: Outcome::Failed { cause } }),
-            Verdict::Escalate { reason } => Some(StepResponse::Escalate { reason }),
-        }
     }
 
     /// Takes what the repository says about its jobs into the turn; what that ends the job with, if it does.
@@ -226,16 +218,25 @@ impl Step {
     }
 
     /// Decodes the history and settles who thinks.
-    fn turn(&self, request: StepRequest, work: Work) -> Result<Turn<'_>, HandlerError> {
+    fn turn(&self, request: StepRequest, mut work: Work) -> Result<Turn<'_>, HandlerError> {
+        work.spent = work.spent_in_mode();
+        let handed_over = work.handed_over.as_ref().map(|before| HandOver {
+            after_step: before.spent.steps,
+            reason: before.reason.clone(),
+            account: before.account.clone(),
+        });
         let job = &work.job;
         let mode = job.mode.ok_or_else(|| HandlerError::Invalid(format!("job {} has not been through triage", job.job_id)))?;
-        let model = match job.model.as_ref().or(self.default_model.as_ref()) {
+        // What was asked of a mechanic does not fit a genius.
+        let asked = job.model.as_ref().filter(|_| handed_over.is_none());
+        let model = match asked.or(self.default_model.as_ref()) {
             Some(name) => self.models.lookup(name).map_err(|error| failure::of_worker(&error))?,
             None => self.models.default_for(mode, &self.providers).map_err(|error| failure::of_worker(&error))?,
         };
         let provider = self.providers.provider_for(model).map_err(|error| failure::of_worker(&error))?;
         let mut history = Vec::with_capacity(work.steps.len());
-        for step in &work.steps {
+        let before = handed_over.as_ref().map_or(0, |before| before.after_step);
+        for step in work.steps.iter().filter(|step| step.step_no.unsigned_abs() > before) {
             // A reply belongs to the provider that gave it, which another worker may have chosen.
             let by = self.models.lookup(&step.model).map_err(|error| failure::of_worker(&error))?;
             let decoder = self.providers.provider_for(by).map_err(|error| failure::of_worker(&error))?;
@@ -258,7 +259,7 @@ impl Step {
             map: None,
             diff: None,
             allowed_paths: AllowedPaths::all(),
-            handed_over: None,
+            handed_over,
         };
         Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })
     }

@@ -3,10 +3,12 @@
 
 mod caps;
 mod context;
+mod hand_over;
 mod hints;
 mod interrupted;
-mod project;
 mod loops;
+mod project;
+mod questions;
 mod replies;
 mod resume;
 mod review;

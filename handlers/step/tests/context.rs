@@ -7,11 +7,11 @@ use domain::{Caps, Outcome};
 use llm::{LlmError, ModelRequest, Models, Provider, ProviderName, Reply, Scripted};
 use serde_json::{Value, json};
 use step::StepResponse;
-use testkit::new_job;
+use testkit::{Repository, TestDb, new_job};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Worker, World, finish, shell};
+use crate::{Worker, World, calls, finish};
 
 const WINDOW: usize = 16_000;
 const STEPS: usize = 100;
@@ -56,9 +56,15 @@ impl Provider for Small {
     }
 }
 
+/// A world whose repository has a file that is far larger than the window: what a hundred lines of it are is 9 kB.
+async fn world() -> World {
+    let log: String = (1..=STEPS * 100 + 100).map(|no| format!("line {no}: {}\n", "lorem ipsum ".repeat(6))).collect();
+    World { test: TestDb::new().await, repository: Repository::with(&[("log.txt", &log)]).await }
+}
+
 /// A worker whose model has the small window, and what it was asked.
 fn worker(world: &World, name: &str) -> (Worker, Arc<Mutex<Vec<String>>>) {
-    let read = |no: usize| shell(&format!("echo part {no}; seq {no}00000 {no}02000; echo $RANDOM"));
+    let read = |no: usize| calls("read_file", json!({ "path": "log.txt", "offset": no * 100 + 1, "limit": 100 }));
     let replies: Vec<Value> = (1..STEPS).map(read).chain([finish()]).collect();
     let script = json!({ "name": "long", "replies": replies }).to_string();
     let seen = Arc::new(Mutex::default());
@@ -82,7 +88,7 @@ fn with_window(context_window: usize) -> Models {
 
 #[tokio::test]
 async fn a_hundred_steps_with_large_outputs_finish_on_a_small_window() {
-    let world = World::new().await;
+    let world = world().await;
     let (worker, seen) = worker(&world, "a");
     let (job_id, epoch) = world.job(new_job()).await;
     let done = worker.drive(job_id, epoch).await.unwrap();
@@ -90,7 +96,7 @@ async fn a_hundred_steps_with_large_outputs_finish_on_a_small_window() {
     assert_eq!(worker.calls(), (1..=STEPS as u32).map(|no| (no, 1)).collect::<Vec<_>>(), "each step is bought once");
     let summaries = "select count(*) from steps where results ? 'summary'";
     let summaries: usize = world.test.value(summaries).await.parse().unwrap();
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     assert_eq!(seen.iter().filter(|body| body.contains(ASKED)).count(), summaries);
     assert!((1..=20).contains(&summaries), "{summaries}");
     assert!(seen.last().unwrap().contains(">\\nRead up to step "));
@@ -100,7 +106,7 @@ async fn a_hundred_steps_with_large_outputs_finish_on_a_small_window() {
 
 #[tokio::test]
 async fn another_worker_rebuilds_the_same_requests_and_keeps_a_summary_that_was_bought() {
-    let world = World::new().await;
+    let world = world().await;
     let (first, _) = worker(&world, "first");
     let (job_id, mut epoch) = world.job(new_job()).await;
     let asked = "select coalesce(bool_or(request like '%is about to be shortened%'), false) from steps where half = 'reply'";

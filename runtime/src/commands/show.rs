@@ -1,6 +1,7 @@
 //! `codeteam show`.
 
 use config::Services;
+use domain::EventKind;
 use serde_json::json;
 use store::events::Recorded;
 use store::gates::{self, Hold};
@@ -28,6 +29,11 @@ pub(crate) async fn run(args: JobRef, json: bool, services: &Services) -> Outcom
         lines.extend(holds.iter().map(|hold| match hold {
             Hold::Gate(gate) => format!("held back     {}", closed(gate)),
             Hold::Full { max_running } => format!("held back     {max_running} jobs of the repository run already: its limit"),
+        }));
+        let handed_over = events.iter().filter(|event| event.kind == EventKind::HandedOver.to_string());
+        lines.extend(handed_over.map(|event| {
+            let field = |name: &str| event.data[name].as_str().unwrap_or_default();
+            format!("handed over   to a {} after {} steps: {}", field("to"), event.data["spent"]["steps"], field("reason"))
         }));
         lines.push(String::new());
         lines.extend(events.iter().map(line));
