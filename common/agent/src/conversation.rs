@@ -44,7 +44,7 @@ pub fn request(brief: &Brief, tools: &Toolbox, history: &[PastStep], hints: &[Hi
     }
     let most = model.max_output.min(MOST_OUTPUT);
     let mut prompt = Prompt {
-        request: ModelRequest { model: model.name.clone(), step_no, system, turns, tools: specs, max_output: most },
+        request: ModelRequest { model: model.name_at_provider().to_owned(), step_no, system, turns, tools: specs, max_output: most },
         // A step is two turns; of the first one that is masked now the reply is as it was.
         unchanged: context.unchanged.map_or(0, |steps| if steps < shown.len() { 2 * steps + 2 } else { 2 * steps + 1 }),
         asks_summary: context.asks_summary,

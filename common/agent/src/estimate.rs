@@ -60,7 +60,7 @@ pub fn estimate(prompt: &Prompt, body: &str, model: &ModelInfo) -> Result<CallEs
 
 /// Providers answer with a dated name: `claude-haiku-4-5-20251001`.
 fn is_from(reply: &Reply, model: &ModelInfo) -> bool {
-    reply.provider == model.provider && reply.model.starts_with(&model.name)
+    reply.provider == model.provider && reply.model.starts_with(model.name_at_provider())
 }
 
 fn size(turn: &Turn) -> u64 {

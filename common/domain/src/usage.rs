@@ -19,6 +19,14 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The normal form of figures in which the total contains the cached part, as most providers count. The
+    /// parts always add up to the total: a cached part that is larger than what it is part of is cut.
+    pub fn of_total(input: u64, cache_read: u64, cache_write: u64, output: u64) -> Self {
+        let cache_read = cache_read.min(input);
+        let cache_write = cache_write.min(input - cache_read);
+        Self { uncached_input: input - cache_read - cache_write, cache_read, cache_write, output }
+    }
+
     /// The tokens a job's token cap counts: what is new. Cached input is left out, because a
     /// conversation sends its whole past with every call and would spend the cap on repetition.
     pub fn new_tokens(&self) -> u64 {
@@ -47,5 +55,18 @@ impl Add for Usage {
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_total_add_up_whatever_a_provider_counts() {
+        assert_eq!(Usage::of_total(100, 60, 30, 5), Usage { uncached_input: 10, cache_read: 60, cache_write: 30, output: 5 });
+        for (read, write) in [(0, 0), (100, 0), (60, 60), (120, 10)] {
+            assert_eq!(Usage::of_total(100, read, write, 5).input(), 100, "{read} {write}");
+        }
     }
 }

@@ -57,7 +57,7 @@ pub enum LlmError {
         what: String,
     },
     /// A person must repair the key: no call will succeed until then.
-    #[error("{provider} does not accept our key (HTTP {status}): {message}; check {}", .provider.key_name().unwrap_or("its configuration"))]
+    #[error("{provider} does not accept our key (HTTP {status}): {message}; check {}", .provider.needs())]
     Auth {
         /// Who refused.
         provider: ProviderName,

@@ -63,7 +63,7 @@ pub enum Turn {
 /// Everything one model call needs.
 #[derive(Clone, Debug)]
 pub struct ModelRequest {
-    /// The model's name in the price table, which is also its name at the provider.
+    /// The model, as its provider calls it.
     pub model: String,
     /// Which step of the job this is, from 1.
     pub step_no: u32,
@@ -109,7 +109,8 @@ pub struct Reply {
     pub stop: StopReason,
     /// What it used.
     pub usage: Usage,
-    /// The model that answered, in the provider's words (often more exact than what was asked for).
+    /// The model that answered, in the provider's words (often more exact than what was asked for); empty
+    /// where the provider does not say.
     pub model: String,
 }
 

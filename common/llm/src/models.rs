@@ -13,8 +13,11 @@ time::serde::format_description!(iso_day, Date, "[year]-[month]-[day]");
 /// One model, as `prices.toml` describes it.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 pub struct ModelInfo {
-    /// Its name here and at its provider.
+    /// Its name here: what jobs, settings and the ledger call it.
     pub name: String,
+    /// Its name at its provider, where that is another.
+    #[serde(default)]
+    pub provider_model: Option<String>,
     /// Who runs it.
     pub provider: ProviderName,
     /// What it charges.
@@ -31,6 +34,16 @@ pub struct ModelInfo {
     pub source: String,
 }
 
+impl ModelInfo {
+    /// What its provider calls it.
+    pub fn name_at_provider(&self) -> &str {
+        self.provider_model.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// How many names an unknown one is answered with.
+const NEAREST: usize = 3;
+
 /// The price table.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,22 +54,22 @@ pub struct Models {
 
 /// A model that the price table does not have.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no model {name:?} in the price table; did you mean {nearest:?}?")]
+#[error("no model {name:?} in the price table; did you mean {}?", one_of(nearest))]
 pub struct UnknownModel {
     /// What was asked for.
     pub name: String,
-    /// The nearest name that exists.
-    pub nearest: String,
+    /// The nearest names that exist, the nearest first; at most three.
+    pub nearest: Vec<String>,
 }
 
 /// No model of a mode has its provider configured.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no model for {mode}: set {}", keys.join(" or "))]
+#[error("no model for {mode}: set {}", needs.join(" or "))]
 pub struct NoModel {
     /// The mode that needs one.
     pub mode: Mode,
-    /// The names of the keys, any of which would do.
-    pub keys: Vec<&'static str>,
+    /// What could be set, any of which would do.
+    pub needs: Vec<String>,
 }
 
 impl Models {
@@ -68,11 +81,12 @@ impl Models {
     /// The model called `name`.
     ///
     /// # Errors
-    /// [`UnknownModel`], with the nearest name.
+    /// [`UnknownModel`], with the nearest names.
     pub fn lookup(&self, name: &str) -> Result<&ModelInfo, UnknownModel> {
         self.model.iter().find(|model| model.name == name).ok_or_else(|| {
-            let nearest = self.model.iter().min_by_key(|model| distance(name, &model.name));
-            UnknownModel { name: name.to_owned(), nearest: nearest.map(|model| model.name.clone()).unwrap_or_default() }
+            let mut names: Vec<&str> = self.model.iter().map(|model| model.name.as_str()).collect();
+            names.sort_by_cached_key(|known| distance(name, known));
+            UnknownModel { name: name.to_owned(), nearest: names.into_iter().take(NEAREST).map(str::to_owned).collect() }
         })
     }
 
@@ -90,19 +104,19 @@ impl Models {
     /// The first model of `mode` whose provider is configured.
     ///
     /// # Errors
-    /// [`NoModel`], which names the keys that would help.
+    /// [`NoModel`], which says what would help.
     pub fn default_for(&self, mode: Mode, providers: &Providers) -> Result<&ModelInfo, NoModel> {
         self.of(mode).find(|model| providers.has(model.provider)).ok_or_else(|| {
-            let mut keys: Vec<_> = self
-                .of(mode)
-                .map(|model| model.provider)
-                .filter(|provider| provider.has_wire())
-                .filter_map(ProviderName::key_name)
-                .collect();
-            keys.dedup();
-            NoModel { mode, keys }
+            let providers = self.of(mode).map(|model| model.provider).filter(|provider| provider.has_wire());
+            let mut needs: Vec<_> = providers.map(ProviderName::needs).collect();
+            needs.dedup();
+            NoModel { mode, needs }
         })
     }
+}
+
+fn one_of(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" or ")
 }
 
 /// How many single-character edits lead from `a` to `b` (Levenshtein).
@@ -158,9 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_model_is_answered_with_the_nearest_name() {
-        let error = Models::builtin().lookup("claude-haiku-45").unwrap_err();
-        assert_eq!(error.to_string(), r#"no model "claude-haiku-45" in the price table; did you mean "claude-haiku-4-5"?"#);
+    fn an_unknown_model_is_answered_with_the_nearest_names() {
+        let error = Models::builtin().lookup("gpt-5-mni").unwrap_err();
+        assert_eq!((error.nearest[0].as_str(), error.nearest[1].as_str(), error.nearest.len()), ("gpt-5-mini", "gpt-5.1", 3));
+        let text = error.to_string();
+        assert!(text.starts_with(r#"no model "gpt-5-mni" in the price table; did you mean "gpt-5-mini" or "gpt-5.1" or "#), "{text}");
     }
 
     #[test]

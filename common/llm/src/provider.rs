@@ -3,45 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{LlmError, ModelInfo, ModelRequest, Reply};
-
-/// The providers that the price table may name.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum ProviderName {
-    /// Anthropic Messages.
-    Anthropic,
-    /// OpenAI Responses.
-    #[serde(rename = "openai")]
-    #[strum(serialize = "openai")]
-    OpenAi,
-    /// Google Gemini.
-    Google,
-    /// Replies read from a file: nobody is called and nothing is paid.
-    Scripted,
-}
-
-impl ProviderName {
-    /// Whether this release can talk to it.
-    pub fn has_wire(self) -> bool {
-        matches!(self, Self::Anthropic | Self::Scripted)
-    }
-
-    /// The name under which its key is configured; `None` where there is no key.
-    pub fn key_name(self) -> Option<&'static str> {
-        match self {
-            Self::Anthropic => Some("ANTHROPIC_API_KEY"),
-            Self::OpenAi => Some("OPENAI_API_KEY"),
-            Self::Google => Some("GOOGLE_API_KEY"),
-            Self::Scripted => None,
-        }
-    }
-}
+use crate::{LlmError, ModelInfo, ModelRequest, ProviderName, Reply};
 
 /// One way to talk to models.
 ///
@@ -69,6 +34,9 @@ pub trait Provider: Send + Sync {
 
     /// Reads a verbatim reply. Pure: a stored reply gives the same [`Reply`] on every worker.
     ///
+    /// Its usage is normalised: `uncached_input + cache_read + cache_write` is the whole input, whatever the
+    /// provider counts in which figure (see [`domain::Usage::of_total`]).
+    ///
     /// # Errors
     /// [`LlmError::Malformed`].
     fn decode(&self, raw: &str) -> Result<Reply, LlmError>;
@@ -92,10 +60,10 @@ pub struct NotConfigured {
 
 impl NotConfigured {
     fn remedy(&self) -> String {
-        match self.provider.key_name() {
-            _ if !self.provider.has_wire() => "this release cannot talk to it yet; choose another model".to_owned(),
-            Some(key) => format!("set {key}"),
-            None => "give a file of replies".to_owned(),
+        if self.provider.has_wire() {
+            format!("set {}", self.provider.needs())
+        } else {
+            "this release cannot talk to it yet; choose another model".to_owned()
         }
     }
 }

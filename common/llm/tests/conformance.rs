@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Usage;
-use llm::{Backoff, LlmError, ModelRequest, Reply, StopReason, ToolResult, ToolSpec, Turn};
+use llm::{Backoff, LlmError, ModelRequest, Reply, StopReason, ToolCall, ToolResult, ToolSpec, Turn};
 use serde_json::json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,7 @@ macro_rules! every_wire {
 }
 
 every_wire! {
+    the_stub_refuses_malformed_conversations
     a_plain_reply_is_understood
     one_tool_call_is_understood_and_its_result_accepted
     parallel_tool_calls_keep_their_order_and_ids
@@ -41,6 +42,7 @@ every_wire! {
     a_rate_limit_is_waited_out_as_long_as_it_asks
     a_rate_limit_beyond_the_deadline_is_reported_at_once
     an_overload_is_tried_four_times
+    an_unavailable_provider_is_tried_four_times
     a_server_error_that_passes_is_not_seen
     a_provider_that_asks_not_to_be_asked_again_is_not
     a_cut_body_is_not_asked_for_again
@@ -56,6 +58,9 @@ every_wire! {
     an_unreachable_provider_is_tried_again_and_costs_nothing
     a_reply_that_is_no_json_is_malformed
     a_conversation_with_a_lost_result_is_not_even_sent
+    turns_of_another_provider_are_rebuilt
+    an_empty_reply_can_be_continued
+    a_stored_reply_is_read_the_same_again
 }
 
 fn request(wire: &impl Wire) -> ModelRequest {
@@ -92,13 +97,24 @@ fn answered(reply: Reply, note: Option<&str>) -> [Turn; 2] {
     [Turn::Assistant(reply), Turn::ToolResults { results, note: note.map(str::to_owned) }]
 }
 
+async fn the_stub_refuses_malformed_conversations(wire: impl Wire + Copy) {
+    let bodies = wire.bodies();
+    assert!(bodies.len() > 4, "one is well-formed, and there is more than one way not to be");
+    for (index, (body, problem)) in bodies.iter().enumerate() {
+        match wire.check_body(body) {
+            Ok(()) => assert_eq!(index, 0, "{body} passed, instead of being refused for {problem:?}"),
+            Err(error) => assert!(index > 0 && error.contains(problem), "{body} was refused for {error:?}"),
+        }
+    }
+}
+
 async fn a_plain_reply_is_understood(wire: impl Wire + Copy) {
     let stub = Stub::start(wire, [Planned::Answer(Answer::text("It is done."))]).await;
     let reply = ask(&stub, &wire, &request(&wire)).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.stop), ("It is done.", StopReason::EndTurn));
     assert_eq!(reply.usage, Usage { uncached_input: 100, cache_read: 0, cache_write: 0, output: 20 });
     assert!(reply.tool_calls.is_empty());
-    assert!(reply.model.starts_with(wire.model()), "{}", reply.model);
+    assert!(reply.model.is_empty() || reply.model.starts_with(wire.model()), "{}", reply.model);
 }
 
 async fn one_tool_call_is_understood_and_its_result_accepted(wire: impl Wire + Copy) {
@@ -160,9 +176,18 @@ async fn a_rate_limit_beyond_the_deadline_is_reported_at_once(wire: impl Wire + 
 }
 
 async fn an_overload_is_tried_four_times(wire: impl Wire + Copy) {
-    let stub = Stub::start(wire, (0..9).map(|_| Planned::Status(529, &[]))).await;
+    is_tried_four_times(wire, 529).await;
+}
+
+async fn an_unavailable_provider_is_tried_four_times(wire: impl Wire + Copy) {
+    is_tried_four_times(wire, 503).await;
+}
+
+async fn is_tried_four_times(wire: impl Wire + Copy, expected: u16) {
+    let stub = Stub::start(wire, (0..9).map(|_| Planned::Status(expected, &[]))).await;
     let error = ask(&stub, &wire, &request(&wire)).await.unwrap_err();
-    assert!(matches!(error, LlmError::Overloaded { status: 529, .. }), "{error}");
+    assert!(matches!(error, LlmError::Overloaded { status, .. } if status == expected), "{error}");
+    assert_eq!((error.is_transient(), error.may_cost()), (true, false));
     assert_eq!(stub.bodies().await.len(), 4);
 }
 
@@ -241,16 +266,14 @@ async fn a_cancelled_call_returns_at_once(wire: impl Wire + Copy) {
 }
 
 async fn a_refused_key_is_named_by_its_setting_and_never_shown(wire: impl Wire + Copy) {
-    let echo = json!({ "error": { "message": format!("invalid key {KEY}") } }).to_string();
-    let response = format!("HTTP/1.1 401 Unauthorized\r\ncontent-length: {}\r\n\r\n{echo}", echo.len());
-    let server = RawServer::start(response, Then::Close).await;
-    let error = ask_at(&server.url, &wire, &request(&wire), LONG).await.unwrap_err();
+    let stub = Stub::start(wire, [Planned::Refusal(401, format!("invalid key {KEY}"))]).await;
+    let error = ask(&stub, &wire, &request(&wire)).await.unwrap_err();
     assert!(matches!(error, LlmError::Auth { status: 401, .. }), "{error}");
-    let setting = wire.provider("http://unused", BACKOFF).name().key_name().unwrap();
-    assert!(error.to_string().contains(setting), "{error}");
+    let needs = wire.provider("http://unused", BACKOFF).name().needs();
+    assert!(error.to_string().contains(&needs), "{error}");
     assert!(error.to_string().contains("invalid key ***"), "{error}");
     assert!(!format!("{error} {error:?}").contains(KEY), "{error:?}");
-    assert_eq!(server.requests(), 1);
+    assert_eq!(stub.bodies().await.len(), 1);
 }
 
 async fn a_bad_request_is_not_repeated(wire: impl Wire + Copy) {
@@ -295,4 +318,54 @@ async fn a_conversation_with_a_lost_result_is_not_even_sent(wire: impl Wire + Co
     let error = ask(&stub, &wire, &request).await.unwrap_err();
     assert!(error.to_string().contains("turn 3"), "{error}");
     assert_eq!(stub.bodies().await.len(), 1);
+}
+
+/// A reply of a provider that no wire is, with ids that not every one would accept.
+fn foreign(text: &str, ids: &[&str]) -> Reply {
+    let calls =
+        ids.iter().map(|id| ToolCall { id: (*id).to_owned(), name: "shell".to_owned(), input: json!({ "path": "x" }) }).collect::<Vec<_>>();
+    Reply {
+        raw: String::new(),
+        provider: "elsewhere".parse().unwrap(),
+        native: serde_json::value::to_raw_value(&json!({ "strange": true })).unwrap(),
+        text: text.to_owned(),
+        stop: if calls.is_empty() { StopReason::EndTurn } else { StopReason::ToolUse },
+        tool_calls: calls,
+        usage: Usage::default(),
+        model: "strange-1".to_owned(),
+    }
+}
+
+async fn turns_of_another_provider_are_rebuilt(wire: impl Wire + Copy) {
+    let stub = Stub::start(wire, [Planned::Answer(Answer::text("Done."))]).await;
+    let mut request = request(&wire);
+    let long = "x".repeat(200);
+    request.turns.extend(answered(foreign("I look.", &["call:1/a", "call:1/b"]), Some("Hurry.")));
+    request.turns.extend(answered(foreign("", &[&long]), None));
+    request.turns.extend(answered(foreign("", &[&format!("{long}y")]), None));
+    request.turns.extend([Turn::Assistant(foreign("  ", &[])), Turn::User { text: "Go on.".to_owned() }]);
+    request.turns.extend([Turn::Assistant(foreign("It is so.", &[])), Turn::User { text: "Go on.".to_owned() }]);
+    assert_eq!(ask(&stub, &wire, &request).await.unwrap().text, "Done.");
+    let sent = stub.bodies().await[0].to_string();
+    assert!(sent.contains("I look.") && sent.contains("Hurry.") && sent.contains("It is so."), "{sent}");
+    assert!(!sent.contains("strange"), "what only another provider understands is not sent: {sent}");
+}
+
+async fn an_empty_reply_can_be_continued(wire: impl Wire + Copy) {
+    let stub = Stub::start(wire, [Planned::Answer(Answer::default()), Planned::Answer(Answer::text("Done."))]).await;
+    let mut request = request(&wire);
+    let reply = ask(&stub, &wire, &request).await.unwrap();
+    assert!(reply.text.is_empty() && reply.tool_calls.is_empty(), "{reply:?}");
+    request.turns.extend([Turn::Assistant(reply), Turn::User { text: "Go on.".to_owned() }]);
+    assert_eq!(ask(&stub, &wire, &request).await.unwrap().text, "Done.");
+}
+
+async fn a_stored_reply_is_read_the_same_again(wire: impl Wire + Copy) {
+    let calls = vec![("shell", json!({ "path": "x" })), ("read_file", json!({ "path": "y" }))];
+    let raw = wire.reply(&Answer { text: "I do.", calls, cached: 40, ..Answer::default() }).to_string();
+    let provider = wire.provider("http://unused", BACKOFF);
+    let first = provider.decode(&raw).unwrap();
+    let again = wire.provider("http://elsewhere", BACKOFF).decode(&first.raw).unwrap();
+    assert_eq!(first.raw, raw);
+    assert_eq!((&first.tool_calls, first.usage, first.native.get()), (&again.tool_calls, again.usage, again.native.get()));
 }

@@ -11,20 +11,25 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 /// The key that a stub expects.
 pub const KEY: &str = "sk-test-0123456789abcdef";
 
-/// What is particular about one wire.
+/// What is particular about one wire: all that a new one brings to the suite.
 pub trait Wire: Send + Sync + 'static {
     /// A provider that talks to `base_url` with [`KEY`].
     fn provider(&self, base_url: &str, backoff: Backoff) -> Box<dyn Provider>;
-    /// A model of this provider in the price table.
+    /// A model of this provider, as the provider calls it.
     fn model(&self) -> &'static str;
-    /// What is wrong with a request, in the provider's eyes.
-    fn check(&self, request: &Request) -> Result<(), String>;
+    /// What is wrong with the method, the path or the headers of a request, in the provider's eyes.
+    fn check_head(&self, request: &Request) -> Result<(), String>;
+    /// What is wrong with its body: breaches of form, of the order of roles, of calls and their results.
+    fn check_body(&self, body: &Value) -> Result<(), String>;
+    /// Bodies that the provider would refuse, each with words of [`Wire::check_body`]'s answer. The first one
+    /// is well-formed: its words are empty.
+    fn bodies(&self) -> Vec<(Value, &'static str)>;
     /// The turns of a request's body, without marks that may move between calls.
     fn conversation(&self, body: &Value) -> Vec<Value>;
     /// The body of a successful reply.
     fn reply(&self, answer: &Answer) -> Value;
-    /// The body of an error.
-    fn error(&self, message: &str) -> Value;
+    /// An error.
+    fn error(&self, status: u16, message: &str) -> ResponseTemplate;
 }
 
 /// What the model answers.
@@ -61,6 +66,8 @@ pub enum Planned {
     Answer(Answer),
     /// A status, with headers.
     Status(u16, &'static [(&'static str, &'static str)]),
+    /// A status, with the provider's words.
+    Refusal(u16, String),
 }
 
 pub struct Stub {
@@ -92,14 +99,17 @@ impl Stub {
 
 impl Respond for Responder {
     fn respond(&self, request: &Request) -> ResponseTemplate {
-        if let Err(problem) = self.wire.check(request) {
-            return ResponseTemplate::new(400).set_body_json(self.wire.error(&format!("the stub refuses: {problem}")));
+        let body = request.body_json().map_err(|error| error.to_string());
+        let checked = self.wire.check_head(request).and_then(|()| self.wire.check_body(&body?));
+        if let Err(problem) = checked {
+            return self.wire.error(400, &format!("the stub refuses: {problem}"));
         }
         match self.planned.lock().unwrap().pop_front() {
-            None => ResponseTemplate::new(400).set_body_json(self.wire.error("the stub refuses: nothing more is planned")),
+            None => self.wire.error(400, "the stub refuses: nothing more is planned"),
             Some(Planned::Answer(answer)) => ResponseTemplate::new(200).set_body_json(self.wire.reply(&answer)),
+            Some(Planned::Refusal(status, words)) => self.wire.error(status, &words),
             Some(Planned::Status(status, headers)) => {
-                let response = ResponseTemplate::new(status).set_body_json(self.wire.error("planned trouble"));
+                let response = self.wire.error(status, "planned trouble");
                 headers.iter().fold(response, |response, (name, value)| response.insert_header(*name, *value))
             }
         }

@@ -24,7 +24,7 @@ use dispatch::{Ctx, Handler, HandlerError};
 use domain::{AllowedPaths, CapReached, Caps, Epoch, JobId, Kind, MicroUsd, Mode, Outcome};
 use git::Git;
 use github::Forge;
-use llm::{ModelInfo, Models, Provider, Providers};
+use llm::{LlmError, ModelInfo, Models, Provider, Providers, Reply};
 use serde::{Deserialize, Serialize};
 use store::steps::{self, Work};
 use store::{Db, queue};
@@ -240,7 +240,7 @@ impl Step {
             // A reply belongs to the provider that gave it, which another worker may have chosen.
             let by = self.models.lookup(&step.model).map_err(|error| failure::of_worker(&error))?;
             let decoder = self.providers.provider_for(by).map_err(|error| failure::of_worker(&error))?;
-            let reply = decoder.decode(&step.reply).with_context(|| format!("the stored reply of step {}", step.step_no))?;
+            let reply = decode(decoder, by, &step.reply).with_context(|| format!("the stored reply of step {}", step.step_no))?;
             let ran = step.results.clone().map(serde_json::from_value).transpose();
             let ran = ran.with_context(|| format!("the stored results of step {}", step.step_no))?;
             history.push(PastStep { step_no: step.step_no.unsigned_abs(), reply, ran });
@@ -294,6 +294,16 @@ impl Step {
     pub async fn forget(&self, job_id: JobId, epoch: Epoch) {
         self.checkouts.remove(job_id, epoch).await;
     }
+}
+
+/// Reads a reply that was asked of `model`. Servers of one's own call their models what they like, and not
+/// every provider says who answered: then it was the one that was asked.
+fn decode(provider: &dyn Provider, model: &ModelInfo, raw: &str) -> Result<Reply, LlmError> {
+    let mut reply = provider.decode(raw)?;
+    if !reply.model.starts_with(model.name_at_provider()) {
+        reply.model = model.name_at_provider().to_owned();
+    }
+    Ok(reply)
 }
 
 impl Configured for Step {

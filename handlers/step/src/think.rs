@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::{Step, StepResponse, Turn};
+use crate::{Step, StepResponse, Turn, decode};
 
 /// How often a call that was asked to end looks whether a person asked, and how often a write is repeated
 /// while the database is away.
@@ -69,7 +69,7 @@ impl Step {
         fail_point!(AfterReserve);
         let started = Instant::now();
         let deadline = ctx.deadline.min(started + turn.active_left());
-        let provider: &'static str = turn.provider.name().into();
+        let provider = turn.provider.name().as_str();
         let span = tracing::info_span!(
             "model_call",
             job.id = %job_id,
@@ -106,7 +106,7 @@ impl Step {
                 };
             }
         };
-        let reply = match turn.provider.decode(&raw) {
+        let reply = match decode(turn.provider, turn.model, &raw) {
             Ok(reply) => reply,
             Err(error) => {
                 steps::spent_time(&self.db, job_id, epoch, took).await.map_err(failure::of_store)?;
