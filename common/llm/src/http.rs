@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use domain::Secret;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -120,6 +120,25 @@ impl Failure {
     }
 }
 
+/// The headers of a request that carries `key`; an empty one is not sent.
+pub(crate) fn bearer(provider: ProviderName, key: &Secret) -> Result<HeaderMap, LlmError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let key = key.expose().trim();
+    if !key.is_empty() {
+        let mut value = HeaderValue::from_str(&format!("Bearer {key}")).map_err(|_| no_header(provider))?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+/// A key that no header can carry.
+pub(crate) fn no_header(provider: ProviderName) -> LlmError {
+    let message = format!("the key holds characters that no key has; copy it again into {}", provider.needs());
+    LlmError::BadRequest { provider, message }
+}
+
 /// A request that got no status line. Only where no connection came about is it certain that nothing was
 /// sent, and only then may it be repeated.
 fn unsent(post: &Post<'_>, error: reqwest::Error) -> Failure {
@@ -143,8 +162,9 @@ async fn refusal(post: &Post<'_>, response: Response) -> Failure {
     let retry_after = seconds(headers);
     let forbidden = headers.get("x-should-retry").is_some_and(|value| value == "false");
     let body = read(response, ERROR_LIMIT_BYTES).await.unwrap_or_default();
-    let message = message_of(&body, post.key);
-    let again = !forbidden && is_retried(status);
+    let (message, code) = message_of(&body, post.key);
+    // An empty account stays empty however long one waits.
+    let again = !forbidden && is_retried(status) && code.as_deref() != Some("insufficient_quota");
     let status_code = status.as_u16();
     let error = match status {
         StatusCode::TOO_MANY_REQUESTS => LlmError::RateLimited { provider, retry_after, message },
@@ -162,22 +182,27 @@ fn is_retried(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 409 | 425 | 429) || status.is_server_error()
 }
 
-/// `retry-after` in seconds. Its other form, a date, is not read: no provider sends it.
+/// How long to wait: `retry-after-ms` (OpenAI's), or `retry-after` in seconds. Its other form, a date, is not
+/// read: no provider sends it.
 fn seconds(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// The provider's own words: all of them answer `{"error": {"message": …}}`; a proxy may answer anything.
-fn message_of(body: &[u8], key: &Secret) -> String {
+/// The provider's own words, and its code for the case where there is one. The vendors answer
+/// `{"error": {"message": …}}`; servers of one's own and proxies answer anything.
+fn message_of(body: &[u8], key: &Secret) -> (String, Option<String>) {
     let text = String::from_utf8_lossy(body);
-    let json: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-    let message = json.as_ref().and_then(|json| json.pointer("/error/message")?.as_str()).unwrap_or(text.trim());
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let at = |path: &str| json.pointer(path).and_then(serde_json::Value::as_str);
+    let message = ["/error/message", "/error", "/message", "/detail"].into_iter().find_map(at).unwrap_or(text.trim());
     let message = match message {
         "" => "no message".to_owned(),
         message => message.chars().take(MESSAGE_LIMIT_CHARS).collect(),
     };
-    if key.expose().is_empty() { message } else { message.replace(key.expose(), "***") }
+    let message = if key.expose().is_empty() { message } else { message.replace(key.expose(), "***") };
+    (message, at("/error/code").map(str::to_owned))
 }
 
 enum ReadProblem {
@@ -248,9 +273,23 @@ mod tests {
     fn what_a_provider_says_is_passed_on_without_the_key() {
         let key = Secret::new("sk-1234");
         let body = br#"{"type":"error","error":{"type":"authentication_error","message":"bad key sk-1234"}}"#;
-        assert_eq!(message_of(body, &key), "bad key ***");
-        assert_eq!(message_of(b"<html>Bad Gateway</html>\n", &key), "<html>Bad Gateway</html>");
-        assert_eq!(message_of(b"", &key), "no message");
+        let said = |body: &[u8]| message_of(body, &key).0;
+        assert_eq!(said(body), "bad key ***");
+        assert_eq!(said(br#"{"error":"model 'x' not found"}"#), "model 'x' not found");
+        assert_eq!(said(br#"{"object":"error","message":"too long","code":400}"#), "too long");
+        assert_eq!(said(b"<html>Bad Gateway</html>\n"), "<html>Bad Gateway</html>");
+        assert_eq!(said(b""), "no message");
+    }
+
+    #[test]
+    fn a_wait_is_read_in_seconds_or_in_openais_milliseconds() {
+        let headers = |name: &'static str, value: &str| {
+            HeaderMap::from_iter([(reqwest::header::HeaderName::from_static(name), value.parse().unwrap())])
+        };
+        assert_eq!(seconds(&headers("retry-after", "2")), Some(Duration::from_secs(2)));
+        assert_eq!(seconds(&headers("retry-after-ms", "250")), Some(Duration::from_millis(250)));
+        assert_eq!(seconds(&headers("retry-after", "-1")), None);
+        assert_eq!(seconds(&headers("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")), None);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! them, decodes a stored reply again on resume ([`Provider::decode`] is pure), and the provider's own
 //! form of an assistant turn is replayed unchanged, so signatures over thoughts stay valid.
 
+pub mod breakers;
 pub mod error;
+mod hash;
 pub mod http;
 pub mod message;
 pub mod models;
@@ -14,7 +16,10 @@ pub mod name;
 pub mod provider;
 pub mod providers;
 mod retry;
+pub mod rows;
+mod strict;
 
+pub use breakers::Breakers;
 pub use error::LlmError;
 pub use http::{Http, HttpOptions};
 pub use message::{ModelRequest, Reply, StopReason, ToolCall, ToolResult, ToolSpec, Turn};
@@ -22,5 +27,8 @@ pub use models::{ModelInfo, Models, NoModel, UnknownModel};
 pub use name::{BadProviderName, HostName, ProviderName};
 pub use provider::{NotConfigured, Provider, Providers};
 pub use providers::anthropic::Anthropic;
+pub use providers::chat::Chat;
+pub use providers::openai::OpenAi;
 pub use providers::scripted::{ScriptError, Scripted};
 pub use retry::Backoff;
+pub use rows::{BadRow, SelfHosted};

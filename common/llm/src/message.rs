@@ -1,9 +1,11 @@
 //! A conversation in one form for every provider.
 
+use std::borrow::Cow;
+
 use domain::Usage;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::ProviderName;
 
@@ -27,6 +29,25 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments; may be anything, even text that was meant to be JSON.
     pub input: Value,
+}
+
+impl ToolCall {
+    /// The arguments as an object, since some providers know nothing else: what is none goes under
+    /// `arguments`.
+    pub(crate) fn object(&self) -> Cow<'_, Value> {
+        match &self.input {
+            Value::Object(_) => Cow::Borrowed(&self.input),
+            other => Cow::Owned(json!({ "arguments": other })),
+        }
+    }
+}
+
+/// Arguments that came as text: the JSON in it, or the text itself where the model wrote none.
+pub(crate) fn arguments(text: String) -> Value {
+    match text.trim() {
+        "" => json!({}),
+        json => serde_json::from_str(json).unwrap_or(Value::String(text)),
+    }
 }
 
 /// What a tool answered.

@@ -48,8 +48,8 @@ const NEAREST: usize = 3;
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Models {
-    modes: BTreeMap<String, Vec<String>>,
-    model: Vec<ModelInfo>,
+    pub(crate) modes: BTreeMap<String, Vec<String>>,
+    pub(crate) model: Vec<ModelInfo>,
 }
 
 /// A model that the price table does not have.
@@ -85,7 +85,8 @@ impl Models {
     pub fn lookup(&self, name: &str) -> Result<&ModelInfo, UnknownModel> {
         self.model.iter().find(|model| model.name == name).ok_or_else(|| {
             let mut names: Vec<&str> = self.model.iter().map(|model| model.name.as_str()).collect();
-            names.sort_by_cached_key(|known| distance(name, known));
+            // A part of a name is nearer than any other name: "claude" means one of Claude's.
+            names.sort_by_cached_key(|known| (!known.contains(name) && !name.contains(known), distance(name, known)));
             UnknownModel { name: name.to_owned(), nearest: names.into_iter().take(NEAREST).map(str::to_owned).collect() }
         })
     }
@@ -175,6 +176,8 @@ mod tests {
     fn an_unknown_model_is_answered_with_the_nearest_names() {
         let error = Models::builtin().lookup("gpt-5-mni").unwrap_err();
         assert_eq!((error.nearest[0].as_str(), error.nearest[1].as_str(), error.nearest.len()), ("gpt-5-mini", "gpt-5.1", 3));
+        let part = Models::builtin().lookup("haiku").unwrap_err();
+        assert_eq!(part.nearest[0], "claude-haiku-4-5");
         let text = error.to_string();
         assert!(text.starts_with(r#"no model "gpt-5-mni" in the price table; did you mean "gpt-5-mini" or "gpt-5.1" or "#), "{text}");
     }
@@ -183,6 +186,7 @@ mod tests {
     fn without_any_key_the_error_names_the_keys_that_would_help() {
         let models = Models::builtin();
         let error = models.default_for(Mode::Mechanic, &Providers::new()).unwrap_err();
-        assert_eq!(error.to_string(), "no model for mechanic: set ANTHROPIC_API_KEY");
+        let text = error.to_string();
+        assert!(text.starts_with("no model for mechanic: set OPENAI_API_KEY or ") && text.contains("ANTHROPIC_API_KEY"), "{text}");
     }
 }

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops, helpers included")]
 
 mod anthropic;
+mod chat;
 mod conformance;
+mod openai;
 mod raw_server;
 mod scripted;
 mod stub;

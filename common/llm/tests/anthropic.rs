@@ -52,6 +52,12 @@ impl Wire for Messages {
             (body(json!([text("user"), call("t1"), text("user")])), "without tool_result"),
             (body(json!([text("user"), call("t1"), result("t2")])), "results without their call"),
             (body(json!([text("user"), call(""), result("")])), "ids must be unique"),
+            (
+                body(
+                    json!([text("user"), { "role": "assistant", "content": [{ "type": "tool_use", "id": "t", "name": "shell", "input": "" }] }]),
+                ),
+                "dictionary",
+            ),
             (body(json!([text("user"), text("assistant"), result("t1")])), "results without their call"),
             (body(json!([{ "role": "user", "content": [{ "type": "text", "text": " " }] }])), "non-empty"),
             (body(json!([{ "role": "user", "content": [cached, cached, cached, cached, cached] }])), "cache_control"),
@@ -135,6 +141,9 @@ fn check_body(body: &Value) -> Result<(), String> {
         let is_id = |id: &String| !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
         if !pending.iter().all(is_id) || pending.iter().collect::<HashSet<_>>().len() < pending.len() {
             return at("tool_use ids must be unique and match ^[a-zA-Z0-9_-]+$");
+        }
+        if blocks.iter().any(|block| block["type"] == "tool_use" && !block["input"].is_object()) {
+            return at("tool_use.input: Input should be a valid dictionary");
         }
         if blocks.iter().any(|block| block["type"] == "tool_use" && !tools.contains(block["name"].as_str().unwrap_or_default())) {
             return at("tool_use of a tool that is not offered");

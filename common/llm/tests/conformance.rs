@@ -30,6 +30,8 @@ macro_rules! conformance {
 macro_rules! every_wire {
     ($($tests:tt)*) => {
         conformance!(anthropic, crate::anthropic::Messages, $($tests)*);
+        conformance!(openai, crate::openai::Responses, $($tests)*);
+        conformance!(chat, crate::chat::Completions, $($tests)*);
     };
 }
 
@@ -343,6 +345,9 @@ async fn turns_of_another_provider_are_rebuilt(wire: impl Wire + Copy) {
     request.turns.extend(answered(foreign("I look.", &["call:1/a", "call:1/b"]), Some("Hurry.")));
     request.turns.extend(answered(foreign("", &[&long]), None));
     request.turns.extend(answered(foreign("", &[&format!("{long}y")]), None));
+    let mut garbled = foreign("", &["call_9"]);
+    garbled.tool_calls[0].input = json!("{\"path\": ");
+    request.turns.extend(answered(garbled, None));
     request.turns.extend([Turn::Assistant(foreign("  ", &[])), Turn::User { text: "Go on.".to_owned() }]);
     request.turns.extend([Turn::Assistant(foreign("It is so.", &[])), Turn::User { text: "Go on.".to_owned() }]);
     assert_eq!(ask(&stub, &wire, &request).await.unwrap().text, "Done.");

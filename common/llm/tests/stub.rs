@@ -68,6 +68,8 @@ pub enum Planned {
     Status(u16, &'static [(&'static str, &'static str)]),
     /// A status, with the provider's words.
     Refusal(u16, String),
+    /// A status, with the whole body.
+    Body(u16, Value),
 }
 
 pub struct Stub {
@@ -95,6 +97,12 @@ impl Stub {
     pub async fn bodies(&self) -> Vec<Value> {
         self.server.received_requests().await.unwrap().iter().map(|request| request.body_json().unwrap()).collect()
     }
+
+    /// A header of the last request.
+    pub async fn header(&self, name: &str) -> Option<String> {
+        let requests = self.server.received_requests().await.unwrap();
+        Some(requests.last()?.headers.get(name)?.to_str().unwrap().to_owned())
+    }
 }
 
 impl Respond for Responder {
@@ -108,6 +116,7 @@ impl Respond for Responder {
             None => self.wire.error(400, "the stub refuses: nothing more is planned"),
             Some(Planned::Answer(answer)) => ResponseTemplate::new(200).set_body_json(self.wire.reply(&answer)),
             Some(Planned::Refusal(status, words)) => self.wire.error(status, &words),
+            Some(Planned::Body(status, body)) => ResponseTemplate::new(status).set_body_json(body),
             Some(Planned::Status(status, headers)) => {
                 let response = self.wire.error(status, "planned trouble");
                 headers.iter().fold(response, |response, (name, value)| response.insert_header(*name, *value))

@@ -1,5 +1,7 @@
 //! Anthropic Messages (<https://docs.claude.com/en/api/messages>).
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use domain::{Secret, Usage};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -9,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::Post;
+use crate::http::{Post, no_header};
 use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, Turn};
 
 const NAME: ProviderName = ProviderName::Anthropic;
@@ -37,10 +39,7 @@ impl Anthropic {
     }
 
     fn headers(&self) -> Result<HeaderMap, LlmError> {
-        let mut key = HeaderValue::from_str(self.key.expose().trim()).map_err(|_| LlmError::BadRequest {
-            provider: NAME,
-            message: "the key in ANTHROPIC_API_KEY holds characters that no key has; copy it again".to_owned(),
-        })?;
+        let mut key = HeaderValue::from_str(self.key.expose().trim()).map_err(|_| no_header(NAME))?;
         key.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", key);
@@ -144,7 +143,7 @@ enum Block<'a> {
     ToolUse {
         id: String,
         name: &'a str,
-        input: &'a Value,
+        input: Cow<'a, Value>,
     },
     ToolResult {
         tool_use_id: String,
@@ -212,7 +211,8 @@ fn message(turn: &Turn) -> Message<'_> {
         Turn::Assistant(reply) if reply.provider == NAME => Message::Native(&reply.native),
         Turn::Assistant(reply) => {
             let text = Some(reply.text.as_str()).filter(|text| !text.trim().is_empty()).map(plain);
-            let calls = reply.tool_calls.iter().map(|call| Block::ToolUse { id: wire_id(&call.id), name: &call.name, input: &call.input });
+            let calls =
+                reply.tool_calls.iter().map(|call| Block::ToolUse { id: wire_id(&call.id), name: &call.name, input: call.object() });
             Message::Rebuilt(text.into_iter().chain(calls).collect())
         }
     }

@@ -2,4 +2,6 @@
 //! the conformance suite of `tests/`.
 
 pub mod anthropic;
+pub mod chat;
+pub mod openai;
 pub mod scripted;
