@@ -97,12 +97,20 @@ pub enum Command {
     #[command(subcommand)]
     Token(Token),
     /// Check everything a job needs, and say what to do about what is missing.
-    Doctor,
+    Doctor(Doctor),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `codeteam doctor`.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Call no model. Otherwise each provider that is set up is asked for a word, for some thousandths of a cent.
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// `codeteam demo`.

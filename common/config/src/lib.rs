@@ -4,10 +4,12 @@
 
 pub mod failure;
 pub mod logging;
+mod probe;
 mod run;
 mod services;
 mod settings;
 
+pub use probe::Probe;
 pub use run::{install_crypto, run};
 pub use services::{Configured, Services};
 pub use settings::{Environment, Settings, SettingsError};

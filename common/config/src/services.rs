@@ -10,7 +10,7 @@ use dispatch::Handler;
 use domain::{OwnerId, Secret};
 use git::{Git, GitOptions};
 use github::{Forge, LocalForge, Unregistered, WebhookSecrets};
-use llm::{Anthropic, Http, HttpOptions, LlmError, Models, Providers, Scripted};
+use llm::{Anthropic, Breakers, Chat, Http, HttpOptions, LlmError, Models, OpenAi, Providers, Scripted, SelfHosted};
 use store::wake::Listener;
 use store::{Db, Route};
 use tokio::sync::OnceCell;
@@ -37,12 +37,20 @@ pub struct Services {
     db: OnceCell<Db>,
     listener: OnceCell<Listener>,
     forge: OnceCell<Arc<dyn Forge>>,
+    breakers: Breakers,
 }
 
 impl Services {
     /// Nothing is connected yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, owner: OwnerId::new(), db: OnceCell::new(), listener: OnceCell::new(), forge: OnceCell::new() }
+        Self {
+            settings,
+            owner: OwnerId::new(),
+            db: OnceCell::new(),
+            listener: OnceCell::new(),
+            forge: OnceCell::new(),
+            breakers: Breakers::default(),
+        }
     }
 
     /// Uses `forge` in the place of the one that the settings name.
@@ -114,15 +122,29 @@ impl Services {
         Ok(secrets.next().map(|current| WebhookSecrets::new(current, secrets.next())).transpose()?)
     }
 
-    /// The price table.
-    pub fn models(&self) -> Models {
-        Models::builtin()
+    /// The price table: what is built in, and the rows of the file that `CODETEAM_MODELS` names.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a bad row, with its line.
+    pub fn models(&self) -> anyhow::Result<Models> {
+        Ok(self.table()?.0)
+    }
+
+    fn table(&self) -> anyhow::Result<(Models, Vec<SelfHosted>)> {
+        let Some(file) = &self.settings.models_file else { return Ok((Models::builtin(), Vec::new())) };
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}, which CODETEAM_MODELS names", file.display()))?;
+        Ok(Models::builtin().with_rows(&file.display().to_string(), &text)?)
+    }
+
+    /// What this process knows about providers that are down; the same for all that ask.
+    pub fn breakers(&self) -> Breakers {
+        self.breakers.clone()
     }
 
     /// The providers that have what they need.
     ///
     /// # Errors
-    /// A file of replies that cannot be read, or a proxy that is no URL.
+    /// A file of replies or models that cannot be read, a server whose key is not set, or a proxy that is no URL.
     pub fn providers(&self) -> anyhow::Result<Providers> {
         let mut providers = Providers::new();
         if let Some(script) = &self.settings.script {
@@ -134,6 +156,22 @@ impl Services {
                 Some(base) => anthropic.with_base_url(base.expose()),
                 None => anthropic,
             });
+        }
+        if let Some(key) = &self.settings.openai_api_key {
+            let openai = OpenAi::new(self.http()?, key.clone());
+            providers = providers.with(match &self.settings.openai_base_url {
+                Some(base) => openai.with_base_url(base.expose()),
+                None => openai,
+            });
+        }
+        for SelfHosted { name, base_url, key_setting } in self.table()?.1 {
+            let key = key_setting.map(|setting| {
+                let key = self.settings.environment.secret(&setting);
+                key.with_context(|| {
+                    format!("{setting} is not set: the [[provider]] {name} in the file of CODETEAM_MODELS takes its key from it")
+                })
+            });
+            providers = providers.with(Chat::new(self.http()?, name, base_url.expose(), key.transpose()?));
         }
         Ok(providers)
     }

@@ -30,6 +30,12 @@ pub struct Settings {
     pub anthropic_api_key: Option<Secret>,
     /// `ANTHROPIC_BASE_URL`, where it is not the vendor's own. A URL can hold a password; so can a proxy's.
     pub anthropic_base_url: Option<Secret>,
+    /// `OPENAI_API_KEY`.
+    pub openai_api_key: Option<Secret>,
+    /// `OPENAI_BASE_URL`, where it is not the vendor's own: with the version, as OpenAI's libraries take it.
+    pub openai_base_url: Option<Secret>,
+    /// `CODETEAM_MODELS`: a file of further models, and of servers of one's own.
+    pub models_file: Option<PathBuf>,
     /// `CODETEAM_SCRIPT`: a file of replies for the `scripted` model.
     pub script: Option<PathBuf>,
     /// `MODE`: which jobs this worker takes; both unless set.
@@ -105,6 +111,13 @@ impl Environment {
         })
     }
 
+    /// What the variable `name` holds; `None` where it is not set, empty or no text.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
+        let value = value.to_str()?.trim();
+        (!value.is_empty()).then(|| Secret::new(value))
+    }
+
     /// The variables of these names that are set.
     pub fn only(&self, names: &[&str]) -> Vec<(OsString, OsString)> {
         self.0.iter().filter(|(name, _)| names.iter().any(|wanted| name == wanted)).cloned().collect()
@@ -176,6 +189,9 @@ impl Settings {
             webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
             anthropic_api_key: secret("ANTHROPIC_API_KEY"),
             anthropic_base_url: secret("ANTHROPIC_BASE_URL"),
+            openai_api_key: secret("OPENAI_API_KEY"),
+            openai_base_url: secret("OPENAI_BASE_URL"),
+            models_file: text("CODETEAM_MODELS").map(PathBuf::from),
             script: text("CODETEAM_SCRIPT").map(PathBuf::from),
             mode: parsed(text, "MODE", "mechanic or genius")?,
             model: text("MODEL"),
@@ -349,6 +365,8 @@ mod tests {
                 ("DATABASE_URL", "postgres://u:hunter2@h/d"),
                 ("DATABASE_LISTEN_URL", "postgres://u:hunter2@h/d"),
                 ("ANTHROPIC_API_KEY", "hunter2"),
+                ("OPENAI_API_KEY", "hunter2"),
+                ("OPENAI_BASE_URL", "http://u:hunter2@h"),
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@h"),
             ],
             false,

@@ -3,6 +3,7 @@
 use e2e::{Codeteam, Repository};
 use serde_json::{Value, json};
 use testkit::TestDb;
+use testkit::model::{Answer, ModelStub};
 
 use super::{SECRET, call, done, with_secrets};
 
@@ -113,13 +114,40 @@ async fn the_doctor_says_what_is_there_and_what_to_do_about_the_rest() {
         assert_eq!(state(&nothing, what).as_deref(), Some(expected), "{what} in {nothing:?}");
     }
     let db = TestDb::new().await;
-    let everything = checks(with_secrets(Codeteam::new(["doctor", "--json"]).on(db.url.expose())).await.json(0));
+    let everything = checks(with_secrets(Codeteam::new(["doctor", "--offline", "--json"]).on(db.url.expose())).await.json(0));
     for what in ["database", "mechanic model", "genius model", "webhooks"] {
         assert_eq!(state(&everything, what).as_deref(), Some("ok"), "{what} in {everything:?}");
     }
     let empty = tempfile::tempdir().unwrap();
-    let ran = with_secrets(Codeteam::new(["doctor"]).env("PATH", empty.path())).await;
+    let ran = with_secrets(Codeteam::new(["doctor", "--offline"]).env("PATH", empty.path())).await;
     ran.expect(4, &["PROBLEM  git", "apt-get install git"]);
-    let bad = with_secrets(Codeteam::new(["doctor"]).env("DATABASE_URL", format!("{SECRET}://x"))).await;
+    let bad = with_secrets(Codeteam::new(["doctor", "--offline"]).env("DATABASE_URL", format!("{SECRET}://x"))).await;
     bad.expect(4, &["PROBLEM  database"]);
+}
+
+#[tokio::test]
+async fn the_doctor_asks_each_provider_for_a_word() {
+    let model = ModelStub::start([Answer { text: "Yes.".to_owned(), calls: Vec::new() }]).await;
+    let doctor = |key: &str, url: &str| Codeteam::new(["doctor"]).env("ANTHROPIC_API_KEY", key).env("ANTHROPIC_BASE_URL", url);
+    let (ok, refused, away) = tokio::join!(
+        doctor(ModelStub::KEY, &model.url()).run(),
+        doctor(SECRET, &model.url()).run(),
+        doctor(SECRET, "http://127.0.0.1:1").run()
+    );
+    ok.expect(0, &["ok       anthropic      claude-haiku-4-5 answers: 100 tokens in, 20 out"]);
+    refused.expect(4, &["PROBLEM  anthropic", "x-api-key"]);
+    away.expect(4, &["PROBLEM  anthropic", "cannot reach anthropic at http://127.0.0.1:1", "check the network"]);
+    assert_eq!(model.calls(), [1]);
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_is_a_row_and_a_bad_row_is_named() {
+    let rows = tempfile::NamedTempFile::new().unwrap();
+    let row = "[[provider]]\nname = \"gateway\"\nbase_url = \"http://127.0.0.1:1/v1\"\nkey_setting = \"GATEWAY_KEY\"\n";
+    let doctor = || Codeteam::new(["doctor"]).env("CODETEAM_MODELS", rows.path());
+    std::fs::write(rows.path(), row).unwrap();
+    doctor().run().await.expect(4, &["PROBLEM  models", "GATEWAY_KEY is not set", "gateway"]);
+    doctor().env("GATEWAY_KEY", SECRET).run().await.expect(4, &["PROBLEM  gateway", "it has no model: add a [[model]] row"]);
+    std::fs::write(rows.path(), format!("{row}\n[[model]]\nname = \"m\"\n")).unwrap();
+    doctor().run().await.expect(4, &["PROBLEM  models", &format!("{}:6: missing field", rows.path().display())]);
 }

@@ -130,7 +130,7 @@ impl Configured for Enqueue {
             db: services.db().await?,
             secrets: services.webhook_secrets()?,
             triggers: Triggers::default(),
-            models: services.models(),
+            models: services.models()?,
             local_remotes: services.settings.local_remotes,
         })
     }

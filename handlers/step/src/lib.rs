@@ -24,10 +24,11 @@ use dispatch::{Ctx, Handler, HandlerError};
 use domain::{AllowedPaths, CapReached, Caps, Epoch, JobId, Kind, MicroUsd, Mode, Outcome};
 use git::Git;
 use github::Forge;
-use llm::{LlmError, ModelInfo, Models, Provider, Providers, Reply};
+use llm::{Breakers, LlmError, ModelInfo, Models, Provider, Providers, Reply};
 use serde::{Deserialize, Serialize};
 use store::steps::{self, Work};
 use store::{Db, queue};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use base::Base;
@@ -45,8 +46,10 @@ pub struct Step {
     pub models: Models,
     /// The models' providers that are configured.
     pub providers: Providers,
-    /// The model of jobs that name none; `None` = the mode's first whose provider is configured.
+    /// The model of jobs that name none; `None` = the mode's first whose provider is configured and not down.
     pub default_model: Option<String>,
+    /// Which providers are down, as far as this process has seen.
+    pub breakers: Breakers,
     /// The caps of each mode as this process allows them.
     pub caps: Arc<dyn Fn(Mode) -> Caps + Send + Sync>,
     /// The tools that the model may call.
@@ -139,6 +142,8 @@ struct Turn<'a> {
     epoch: Epoch,
     model: &'a ModelInfo,
     provider: &'a dyn Provider,
+    /// Whether another model may take the place of `model`: nobody asked for this one.
+    replaceable: bool,
     caps: Caps,
     brief: Brief,
     history: Vec<PastStep>,
@@ -210,6 +215,7 @@ impl Step {
             models: Models::builtin(),
             providers,
             default_model: None,
+            breakers: Breakers::default(),
             caps: Arc::new(Caps::of),
             tools: Arc::new(Toolboxes::standard()),
             path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
@@ -229,10 +235,12 @@ impl Step {
         let mode = job.mode.ok_or_else(|| HandlerError::Invalid(format!("job {} has not been through triage", job.job_id)))?;
         // What was asked of a mechanic does not fit a genius.
         let asked = job.model.as_ref().filter(|_| handed_over.is_none());
-        let model = match asked.or(self.default_model.as_ref()) {
+        let named = asked.or(self.default_model.as_ref());
+        let model = match named {
             Some(name) => self.models.lookup(name).map_err(|error| failure::of_worker(&error))?,
-            None => self.models.default_for(mode, &self.providers).map_err(|error| failure::of_worker(&error))?,
+            None => self.first_that_is_up(mode)?,
         };
+        let replaceable = named.is_none();
         let provider = self.providers.provider_for(model).map_err(|error| failure::of_worker(&error))?;
         let mut history = Vec::with_capacity(work.steps.len());
         let before = handed_over.as_ref().map_or(0, |before| before.after_step);
@@ -261,7 +269,17 @@ impl Step {
             allowed_paths: AllowedPaths::all(),
             handed_over,
         };
-        Ok(Turn { epoch: request.epoch, model, provider, caps, brief, history, work })
+        Ok(Turn { epoch: request.epoch, model, provider, replaceable, caps, brief, history, work })
+    }
+
+    /// The mode's first model whose provider is configured and not down.
+    fn first_that_is_up(&self, mode: Mode) -> Result<&ModelInfo, HandlerError> {
+        let first = self.models.default_for(mode, &self.providers).map_err(|error| failure::of_worker(&error))?;
+        let configured = self.models.of(mode).filter(|model| self.providers.has(model.provider));
+        self.breakers.choose(configured, Instant::now()).map_err(|after| {
+            let message = format!("every provider that is set up for a {mode} is down, {} among them", first.provider);
+            HandlerError::RetryAfter { after, message }
+        })
     }
 
     /// The same step, whose tools run behind these walls.
@@ -312,7 +330,8 @@ impl Configured for Step {
         let walls = Walls::new(settings.sandbox_level(), settings.readable());
         let step = Self::new(services.db().await?, services.providers()?, services.git(), services.forge().await?, services.checkouts());
         Ok(Self {
-            models: services.models(),
+            models: services.models()?,
+            breakers: services.breakers(),
             default_model: settings.model.clone(),
             path: settings.path.clone(),
             caps: Arc::new(move |mode| settings.caps(mode)),

@@ -81,6 +81,7 @@ impl Step {
             otel.kind = "client",
             otel.status_code = Empty
         );
+        self.breakers.begins(turn.provider.name(), started);
         let called = self.call(ctx, turn, &call, deadline).instrument(span.clone()).await;
         let took = started.elapsed();
         metrics::histogram!("codeteam_model_call_duration_seconds", "provider" => provider).record(took.as_secs_f64());
@@ -98,11 +99,12 @@ impl Step {
                 let late =
                     LateSettlement { step_no, model, reservation_seq: number, usage: Usage::default(), cost_microusd: MicroUsd::ZERO };
                 self.without_reply(turn, &error, late, reserved, took).await?;
+                self.breakers.failed(turn.provider.name(), &error, Instant::now());
                 return match error {
                     LlmError::Timeout { .. } if deadline < ctx.deadline => {
                         Ok(Thought::End(StepResponse::CapReached { cap: CapReached::Time }))
                     }
-                    error => Err(failure::of_llm(error)),
+                    error => Err(self.next_model(turn, &error).unwrap_or_else(|| failure::of_llm(error))),
                 };
             }
         };
@@ -110,11 +112,13 @@ impl Step {
             Ok(reply) => reply,
             Err(error) => {
                 steps::spent_time(&self.db, job_id, epoch, took).await.map_err(failure::of_store)?;
+                self.breakers.failed(turn.provider.name(), &error, Instant::now());
                 // Each such reply is paid for at an unknown price; once more may be bad luck, twice is not.
                 let again = turn.work.attempt < 2;
                 return Err(if again { failure::of_llm(error) } else { HandlerError::Invalid(error.to_string()) });
             }
         };
+        self.breakers.succeeded(turn.provider.name());
         let cost = turn.model.price.cost(&reply.usage);
         span.record("tokens", reply.usage.new_tokens());
         span.record("cost_microusd", cost.0);
@@ -171,6 +175,17 @@ impl Step {
             turn.provider.encode(&request).map_err(failure::of_llm)?
         };
         Ok(Ok(Call { request, body, reservation, asks_summary }))
+    }
+
+    /// What a failed call means where another model can take over: the next attempt may begin at once.
+    fn next_model(&self, turn: &Turn<'_>, error: &LlmError) -> Option<HandlerError> {
+        let may_pass = error.is_transient() || matches!(error, LlmError::Auth { .. });
+        let next = self
+            .first_that_is_up(turn.brief.mode)
+            .ok()
+            .filter(|next| turn.replaceable && may_pass && next.provider != turn.model.provider)?;
+        let message = format!("{error}; the next call goes to {}", next.name);
+        Some(HandlerError::RetryAfter { after: Duration::ZERO, message })
     }
 
     /// Makes the call. A person's stop ends it at once (`None`); a shutdown or a lost lease lets it end, since

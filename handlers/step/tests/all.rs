@@ -3,6 +3,7 @@
 
 mod caps;
 mod context;
+mod failover;
 mod hand_over;
 mod hints;
 mod interrupted;
@@ -12,6 +13,7 @@ mod questions;
 mod replies;
 mod resume;
 mod review;
+mod usage;
 mod walls;
 mod work;
 
@@ -53,14 +55,20 @@ impl World {
     }
 
     fn worker_with(&self, name: &str, model: impl Provider + 'static) -> Worker {
-        let folder = self.repository.path(name);
         let calls = Arc::new(Mutex::default());
         let providers = Providers::new().with(Counted { model, calls: Arc::clone(&calls) });
+        let mut worker = self.worker_of(name, providers, calls);
+        worker.step.default_model = Some("scripted".to_owned());
+        worker
+    }
+
+    /// A worker of its own which takes each mode's first model.
+    fn worker_of(&self, name: &str, providers: Providers, calls: Calls) -> Worker {
+        let folder = self.repository.path(name);
         let git = Git::new(GitOptions::new(PATH, folder.join("mirrors")));
         let forge = Arc::new(LocalForge::new(folder.join("forge"), Unregistered::Record));
         let checkouts = folder.join("checkouts");
-        let mut step = Step::new(self.test.db.clone(), providers, git, forge, checkouts.clone());
-        step.default_model = Some("scripted".to_owned());
+        let step = Step::new(self.test.db.clone(), providers, git, forge, checkouts.clone());
         Worker { step, checkouts, calls }
     }
 

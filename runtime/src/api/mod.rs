@@ -111,9 +111,12 @@ impl std::ops::Deref for Api {
 
 impl Api {
     /// An API on `db`. New jobs go through the handler `enqueue` of `registry`. Streams end at `shutdown`.
-    pub fn new(services: &Services, db: Db, registry: Registry, options: Options, shutdown: CancellationToken) -> Self {
-        let (models, local_remotes) = (services.models(), services.settings.local_remotes);
-        Self(Arc::new(Inner {
+    ///
+    /// # Errors
+    /// A file of models that cannot be used.
+    pub fn new(services: &Services, db: Db, registry: Registry, options: Options, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let (models, local_remotes) = (services.models()?, services.settings.local_remotes);
+        Ok(Self(Arc::new(Inner {
             check_job: Box::new(move |job| enqueue::check(job, &models, local_remotes)),
             registry,
             options,
@@ -124,7 +127,7 @@ impl Api {
             hub: Hub::new(db.clone(), shutdown.clone()),
             shutdown,
             db,
-        }))
+        })))
     }
 
     /// Whether `enqueue` would take a job.

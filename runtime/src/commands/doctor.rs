@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::{Services, Settings};
+use config::{Probe, Services, Settings};
 use domain::Mode;
 use process::sandbox::{Level, Machine};
 use process::{Command, Exit, PostgresOptions};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use store::roles;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::Doctor;
 use crate::exit::{Failure, Outcome};
 use crate::{sandbox, screen, state, upkeep};
 
@@ -35,7 +36,7 @@ enum State {
 }
 
 /// Checks everything; fails when something that is needed, or set up, cannot be used.
-pub(crate) async fn run(json: bool, mut settings: Settings) -> Outcome {
+pub(crate) async fn run(args: Doctor, json: bool, mut settings: Settings) -> Outcome {
     let up = state::running(&settings.state_dir);
     if let (None, Some((url, _))) = (&settings.database_url, &up) {
         settings.database_url = Some(url.clone());
@@ -54,6 +55,9 @@ pub(crate) async fn run(json: bool, mut settings: Settings) -> Outcome {
     });
     checks.push(postgres(&settings).await);
     checks.extend(models(&settings));
+    if !args.offline {
+        checks.extend(providers(&settings).await);
+    }
     checks.push(match settings.webhook_secrets.len() {
         0 => Check { what: "webhooks", state: State::Missing, found: "GITHUB_WEBHOOK_SECRET is not set: webhooks are refused".to_owned() },
         1 => Check { what: "webhooks", state: State::Ok, found: "GITHUB_WEBHOOK_SECRET is set".to_owned() },
@@ -155,12 +159,25 @@ fn models(settings: &Settings) -> Vec<Check> {
         Ok(providers) => providers,
         Err(error) => return vec![Check { what: "models", state: State::Bad, found: format!("{error:#}") }],
     };
-    let models = services.models();
+    let models = match services.models() {
+        Ok(models) => models,
+        Err(error) => return vec![Check { what: "models", state: State::Bad, found: format!("{error:#}") }],
+    };
     let of = |mode: Mode| match models.default_for(mode, &providers) {
         Ok(model) => Check { what: model_of(mode), state: State::Ok, found: format!("{} ({})", model.name, model.provider) },
         Err(error) => Check { what: model_of(mode), state: State::Missing, found: error.to_string() },
     };
     vec![of(Mode::Mechanic), of(Mode::Genius)]
+}
+
+/// One small call to each provider. What keeps them from being built is a line of [`models`] already.
+async fn providers(settings: &Settings) -> Vec<Check> {
+    let probes = Services::new(settings.clone()).probe().await.unwrap_or_default();
+    let check = |probe: Probe| match probe.found {
+        Ok(found) => Check { what: probe.provider, state: State::Ok, found },
+        Err(found) => Check { what: probe.provider, state: State::Bad, found },
+    };
+    probes.into_iter().map(check).collect()
 }
 
 fn model_of(mode: Mode) -> &'static str {

@@ -105,7 +105,7 @@ impl Database {
 /// # Errors
 /// [`Failure::Usage`] for a model that nobody knows, [`Failure::Environment`] for a key that is missing.
 pub(crate) fn check_model(services: &Services, mode: Mode, model: Option<&str>) -> Result<(), Failure> {
-    let (models, providers) = (services.models(), services.providers()?);
+    let (models, providers) = (services.models()?, services.providers()?);
     let model = match model {
         Some(name) => models.lookup(name).map_err(|error| Failure::Usage(error.to_string()))?,
         None => models.default_for(mode, &providers).map_err(|error| Failure::Environment(error.into()))?,

@@ -75,7 +75,7 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Up(args) => up::run(args, settings).await,
         Command::Serve(args) => serve::run(args, settings).await,
         Command::Work(args) => work::run(args, settings).await,
-        Command::Doctor => doctor::run(json, settings).await,
+        Command::Doctor(args) => doctor::run(args, json, settings).await,
         Command::Completions { .. } => Ok(()),
         // Who can call this can read the same files and reach the same network anyway.
         Command::Invoke(args) => invoke::run(args, json, &connected(Settings { local_remotes: true, ..settings })).await,

@@ -50,7 +50,7 @@ async fn add(args: AddSchedule, json: bool, services: &Services) -> Outcome {
         _ => return Err(Failure::Usage("name a repository and a task, or a file with --job".to_owned())),
     };
     // Who can call this can reach the same files and network anyway.
-    enqueue::check(&job, &services.models(), true).map_err(Failure::Usage)?;
+    enqueue::check(&job, &services.models()?, true).map_err(Failure::Usage)?;
     show(&schedules::add(&services.db().await?, &NewSchedule { name, cron, time_zone, missed, job }).await?, json)
 }
 

@@ -37,7 +37,7 @@ pub(crate) async fn run(args: Serve, settings: Settings) -> Outcome {
     let invoke = keys.map(open);
     let db = services.db().await?;
     let options = api::Options { forwarded_for: services.settings.forwarded_for, ..api::Options::default() };
-    let api = Api::new(&services, db.clone(), registry.clone(), options, shutdown.clone());
+    let api = Api::new(&services, db.clone(), registry.clone(), options, shutdown.clone())?;
     let server = Server::bind(args.listen, registry.clone(), db.clone(), invoke).await?.with_api(&api);
     let mut tasks = JoinSet::new();
     background::spawn_service(&mut tasks, &services, &shutdown).await?;

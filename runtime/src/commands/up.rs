@@ -29,7 +29,7 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
     let registry = registry::all(&services).await?;
     let db = services.db().await?;
     let invoke = InvokeApi::new(Arc::new(registry.clone()), Arc::new(SystemClock), Options::default(), shutdown.clone());
-    let api = Api::new(&services, db.clone(), registry.clone(), api::Options::default(), shutdown.clone());
+    let api = Api::new(&services, db.clone(), registry.clone(), api::Options::default(), shutdown.clone())?;
     let server = Server::bind(args.listen, registry, db, Some(invoke)).await?.with_api(&api);
     let address = server.address()?;
     let worker = Worker::new(&services, vec![Mode::Mechanic, Mode::Genius], args.slots, PATIENCE).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
         false => None,
     };
     for mode in [Mode::Mechanic, Mode::Genius] {
-        if let Err(error) = services.models().default_for(mode, &services.providers()?) {
+        if let Err(error) = services.models()?.default_for(mode, &services.providers()?) {
             screen::progress(&format!("jobs of a {mode} will wait: {error}"));
         }
     }

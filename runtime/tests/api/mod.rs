@@ -48,7 +48,7 @@ impl World {
         let registry = registry::all(&services).await.unwrap();
         let db = services.db().await.unwrap();
         let shutdown = CancellationToken::new();
-        let api = Api::new(&services, db.clone(), registry.clone(), options, shutdown.clone());
+        let api = Api::new(&services, db.clone(), registry.clone(), options, shutdown.clone()).unwrap();
         let server = Server::bind(([127, 0, 0, 1], 0).into(), registry, db, None).await.unwrap().with_api(&api);
         let address = server.address().unwrap().to_string();
         tokio::spawn(server.run(shutdown.clone()));

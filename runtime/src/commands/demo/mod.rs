@@ -43,7 +43,7 @@ const BUDGET: MicroUsd = MicroUsd(250_000);
 pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
     let interrupt = shutdown::on_signal()?;
     let mut folder = tempfile::Builder::new().prefix("codeteam-demo-").permissions(sandbox::passable()).tempdir()?;
-    let scripted = args.scripted || settings.anthropic_api_key.is_none();
+    let model = if args.scripted { None } else { real_model(&settings)? };
     let prepare = async {
         progress("1. A database of its own");
         let database = Database::fresh(&settings, args.keep).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
         let example = Example::create(folder.path(), &settings.path).await?;
         let before = example.test("main").await?;
         progress(&format!("  its tests on main: {}", before.verdict()));
-        let settings = demo_settings(settings, folder.path(), &database, scripted)?;
+        let settings = demo_settings(settings, folder.path(), &database, model.as_deref())?;
         let forge = LocalForge::new(settings.state_dir.join("forge"), Unregistered::Refuse);
         let remote = example.bare.display().to_string();
         forge.register(REPOSITORY, &remote, [(REQUESTER.to_owned(), Permission::Write)]).await.map_err(|error| anyhow!(error))?;
@@ -65,9 +65,9 @@ pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
     };
     let (database, example, before, forge, services, door, job_id) = unless_interrupted(&interrupt, prepare).await?;
     progress(&format!("4. Job {}", job_id.short()));
-    progress(match scripted {
-        true => "  scripted: the replies come from examples/tally.replies.json; no model is called, tokens and cost are nominal",
-        false => "  a real model, with a hard budget of $0.25",
+    progress(&match &model {
+        None => "  scripted: the replies come from examples/tally.replies.json; no model is called, tokens and cost are nominal".to_owned(),
+        Some(model) => format!("  a real model, {model}, with a hard budget of $0.25"),
     });
     let worked = work_on(&services, job_id, Mode::Mechanic, &interrupt).await;
     door.close().await?;
@@ -98,15 +98,21 @@ pub(crate) async fn run(args: Demo, json: bool, settings: Settings) -> Outcome {
     Ok(())
 }
 
-fn demo_settings(settings: Settings, folder: &Path, database: &Database, scripted: bool) -> anyhow::Result<Settings> {
+/// The mechanic's first model whose provider is set up; `None` = there is none.
+fn real_model(settings: &Settings) -> anyhow::Result<Option<String>> {
+    let services = Services::new(settings.clone());
+    let (models, providers) = (services.models()?, services.providers()?);
+    Ok(models.default_for(Mode::Mechanic, &providers).ok().map(|model| model.name.clone()))
+}
+
+fn demo_settings(settings: Settings, folder: &Path, database: &Database, model: Option<&str>) -> anyhow::Result<Settings> {
     let script = folder.join("replies.json");
     std::fs::write(&script, REPLIES)?;
-    let model = if scripted { "scripted" } else { "claude-haiku-4-5" };
     Ok(Settings {
         database_url: Some(database.url.clone()),
         webhook_secrets: vec![Secret::new(JobId::new().to_string())],
         script: Some(script),
-        model: Some(model.to_owned()),
+        model: Some(model.unwrap_or("scripted").to_owned()),
         cost_cap: Some(BUDGET),
         state_dir: folder.to_owned(),
         ..settings
