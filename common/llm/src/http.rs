@@ -4,19 +4,18 @@ use std::error::Error;
 use std::time::Duration;
 
 use domain::Secret;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Response, Url};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::refusal::refusal;
 use crate::{Backoff, LlmError, ProviderName};
 
 /// The longest reply that is read.
 const REPLY_LIMIT_BYTES: usize = 32 << 20;
 /// The longest error that is read.
 const ERROR_LIMIT_BYTES: usize = 64 << 10;
-/// The most of a provider's error message that is passed on.
-const MESSAGE_LIMIT_CHARS: usize = 500;
 
 /// What the HTTP client needs to know.
 #[derive(Clone, Debug, Default)]
@@ -41,13 +40,14 @@ pub(crate) struct Post<'a> {
     pub headers: HeaderMap,
     pub body: &'a str,
     /// Blotted out of whatever the provider says.
-    pub key: &'a Secret,
+    pub keys: &'a [Secret],
 }
 
 /// Why one attempt failed, and whether another may follow.
-struct Failure {
-    error: LlmError,
-    again: bool,
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub error: LlmError,
+    pub again: bool,
 }
 
 impl Http {
@@ -74,11 +74,24 @@ impl Http {
 
     /// Sends `post` and returns the body of a 2xx reply.
     pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant, cancel: &CancellationToken) -> Result<String, LlmError> {
-        let provider = post.provider;
+        self.persist(post.provider, deadline, cancel, || self.attempt(post)).await
+    }
+
+    /// Makes attempts until one succeeds or nothing speaks for another.
+    pub(crate) async fn persist<F>(
+        &self,
+        provider: ProviderName,
+        deadline: Instant,
+        cancel: &CancellationToken,
+        attempts: impl Fn() -> F,
+    ) -> Result<String, LlmError>
+    where
+        F: Future<Output = Result<String, Failure>>,
+    {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let failure = match until(deadline, cancel, self.attempt(post)).await {
+            let failure = match until(deadline, cancel, attempts()).await {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(failure)) => failure,
                 Err(end) => return Err(end.error(provider, true)),
@@ -96,12 +109,16 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, post: &Post<'_>) -> Result<String, Failure> {
+    /// Sends `post` once.
+    pub(crate) async fn attempt(&self, post: &Post<'_>) -> Result<String, Failure> {
         let provider = post.provider;
         let request = self.client.post(post.url).headers(post.headers.clone()).body(post.body.to_owned());
         let response = request.send().await.map_err(|error| unsent(post, error))?;
-        if !response.status().is_success() {
-            return Err(refusal(post, response).await);
+        let status = response.status();
+        if !status.is_success() {
+            let headers = response.headers().clone();
+            let body = read(response, ERROR_LIMIT_BYTES).await.unwrap_or_default();
+            return Err(refusal(provider, status, &headers, &body, post.keys));
         }
         let bytes = read(response, REPLY_LIMIT_BYTES).await.map_err(|problem| match problem {
             ReadProblem::Cut(cause) => LlmError::Cut { provider, cause },
@@ -115,7 +132,8 @@ impl Http {
 }
 
 impl Failure {
-    fn final_(error: LlmError) -> Self {
+    /// One after which no further attempt makes sense.
+    pub(crate) fn final_(error: LlmError) -> Self {
         Self { error, again: false }
     }
 }
@@ -152,57 +170,6 @@ fn unsent(post: &Post<'_>, error: reqwest::Error) -> Failure {
     } else {
         Failure::final_(LlmError::Cut { provider, cause })
     }
-}
-
-/// What an error status means.
-async fn refusal(post: &Post<'_>, response: Response) -> Failure {
-    let provider = post.provider;
-    let status = response.status();
-    let headers = response.headers();
-    let retry_after = seconds(headers);
-    let forbidden = headers.get("x-should-retry").is_some_and(|value| value == "false");
-    let body = read(response, ERROR_LIMIT_BYTES).await.unwrap_or_default();
-    let (message, code) = message_of(&body, post.key);
-    // An empty account stays empty however long one waits.
-    let again = !forbidden && is_retried(status) && code.as_deref() != Some("insufficient_quota");
-    let status_code = status.as_u16();
-    let error = match status {
-        StatusCode::TOO_MANY_REQUESTS => LlmError::RateLimited { provider, retry_after, message },
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => LlmError::Auth { provider, status: status_code, message },
-        _ if is_retried(status) => LlmError::Overloaded { provider, status: status_code, retry_after, message },
-        _ if status.is_redirection() => {
-            LlmError::BadRequest { provider, message: format!("it redirects (HTTP {status_code}); correct the base URL") }
-        }
-        _ => LlmError::BadRequest { provider, message: format!("HTTP {status_code}: {message}") },
-    };
-    Failure { error, again }
-}
-
-fn is_retried(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 409 | 425 | 429) || status.is_server_error()
-}
-
-/// How long to wait: `retry-after-ms` (OpenAI's), or `retry-after` in seconds. Its other form, a date, is not
-/// read: no provider sends it.
-fn seconds(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let seconds = number("retry-after-ms").map(|ms| ms / 1000.0).or_else(|| number(RETRY_AFTER.as_str()))?;
-    Duration::try_from_secs_f64(seconds).ok()
-}
-
-/// The provider's own words, and its code for the case where there is one. The vendors answer
-/// `{"error": {"message": …}}`; servers of one's own and proxies answer anything.
-fn message_of(body: &[u8], key: &Secret) -> (String, Option<String>) {
-    let text = String::from_utf8_lossy(body);
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let at = |path: &str| json.pointer(path).and_then(serde_json::Value::as_str);
-    let message = ["/error/message", "/error", "/message", "/detail"].into_iter().find_map(at).unwrap_or(text.trim());
-    let message = match message {
-        "" => "no message".to_owned(),
-        message => message.chars().take(MESSAGE_LIMIT_CHARS).collect(),
-    };
-    let message = if key.expose().is_empty() { message } else { message.replace(key.expose(), "***") };
-    (message, at("/error/code").map(str::to_owned))
 }
 
 enum ReadProblem {
@@ -270,38 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_provider_says_is_passed_on_without_the_key() {
-        let key = Secret::new("sk-1234");
-        let body = br#"{"type":"error","error":{"type":"authentication_error","message":"bad key sk-1234"}}"#;
-        let said = |body: &[u8]| message_of(body, &key).0;
-        assert_eq!(said(body), "bad key ***");
-        assert_eq!(said(br#"{"error":"model 'x' not found"}"#), "model 'x' not found");
-        assert_eq!(said(br#"{"object":"error","message":"too long","code":400}"#), "too long");
-        assert_eq!(said(b"<html>Bad Gateway</html>\n"), "<html>Bad Gateway</html>");
-        assert_eq!(said(b""), "no message");
-    }
-
-    #[test]
-    fn a_wait_is_read_in_seconds_or_in_openais_milliseconds() {
-        let headers = |name: &'static str, value: &str| {
-            HeaderMap::from_iter([(reqwest::header::HeaderName::from_static(name), value.parse().unwrap())])
-        };
-        assert_eq!(seconds(&headers("retry-after", "2")), Some(Duration::from_secs(2)));
-        assert_eq!(seconds(&headers("retry-after-ms", "250")), Some(Duration::from_millis(250)));
-        assert_eq!(seconds(&headers("retry-after", "-1")), None);
-        assert_eq!(seconds(&headers("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")), None);
-    }
-
-    #[test]
     fn an_address_is_shown_without_its_password() {
         assert_eq!(without_credentials("https://user:hunter2@gateway.example/v1/messages?key=x"), "https://gateway.example/v1/messages");
-    }
-
-    #[test]
-    fn only_statuses_that_may_pass_are_tried_again() {
-        let retried: Vec<u16> =
-            (300..600).filter(|code| is_retried(StatusCode::from_u16(*code).expect("three digits"))).filter(|code| *code < 500).collect();
-        assert_eq!(retried, [408, 409, 425, 429]);
-        assert!(is_retried(StatusCode::from_u16(529).unwrap()));
     }
 }

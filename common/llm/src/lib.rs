@@ -15,6 +15,7 @@ pub mod models;
 pub mod name;
 pub mod provider;
 pub mod providers;
+mod refusal;
 mod retry;
 pub mod rows;
 mod strict;

@@ -202,26 +202,31 @@ fn thoughts_are_replayed_byte_for_byte() {
 }
 
 #[test]
-fn a_turn_of_another_provider_is_rebuilt_with_ids_that_the_api_accepts() {
+fn a_turn_of_another_provider_is_rebuilt_as_the_api_accepts_it() {
     let reply = Reply {
         raw: String::new(),
         provider: ProviderName::Google,
         native: serde_json::value::to_raw_value(&json!({ "parts": [] })).unwrap(),
         text: "I look.".to_owned(),
-        tool_calls: vec![ToolCall { id: "call:1/a".into(), name: "shell".into(), input: json!({ "command": "ls" }) }],
+        tool_calls: vec![
+            ToolCall { id: "call:1/a".into(), name: "shell".into(), input: json!({ "command": "ls" }) },
+            ToolCall { id: "call:1/b".into(), name: "functions.shell".into(), input: json!("{\"command\":") },
+        ],
         stop: StopReason::ToolUse,
         usage: Usage::default(),
         model: "gemini-2.5-flash".into(),
     };
-    let results = vec![ToolResult { call_id: "call:1/a".into(), content: String::new(), is_error: true }];
+    let results = ["call:1/a", "call:1/b"].map(|id| ToolResult { call_id: id.into(), content: String::new(), is_error: true }).to_vec();
     let body = encoded(vec![user("Hello"), Turn::Assistant(reply), Turn::ToolResults { results, note: Some("Hurry.".into()) }]);
     let expected = json!([
         { "type": "text", "text": "I look." },
-        { "type": "tool_use", "id": "call_1_a", "name": "shell", "input": { "command": "ls" } }
+        { "type": "tool_use", "id": "call_1_a", "name": "shell", "input": { "command": "ls" } },
+        { "type": "tool_use", "id": "call_1_b", "name": "functions_shell", "input": { "arguments": "{\"command\":" } }
     ]);
     assert_eq!(body["messages"][1]["content"], expected);
     let expected = json!([
         { "type": "tool_result", "tool_use_id": "call_1_a", "content": "", "is_error": true },
+        { "type": "tool_result", "tool_use_id": "call_1_b", "content": "", "is_error": true },
         { "type": "text", "text": "Hurry.", "cache_control": { "type": "ephemeral" } }
     ]);
     assert_eq!(body["messages"][2]["content"], expected);

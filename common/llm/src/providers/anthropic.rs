@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Post, no_header};
+use crate::providers::rebuilt;
 use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, Turn};
 
 const NAME: ProviderName = ProviderName::Anthropic;
@@ -68,7 +69,7 @@ impl Provider for Anthropic {
     }
 
     async fn call(&self, body: &str, _request: &ModelRequest, deadline: Instant, cancel: &CancellationToken) -> Result<String, LlmError> {
-        let post = Post { provider: NAME, url: &self.url, headers: self.headers()?, body, key: &self.key };
+        let post = Post { provider: NAME, url: &self.url, headers: self.headers()?, body, keys: std::slice::from_ref(&self.key) };
         self.http.post(&post, deadline, cancel).await
     }
 
@@ -142,7 +143,7 @@ enum Block<'a> {
     },
     ToolUse {
         id: String,
-        name: &'a str,
+        name: String,
         input: Cow<'a, Value>,
     },
     ToolResult {
@@ -197,7 +198,7 @@ fn message(turn: &Turn) -> Message<'_> {
         Turn::User { text } => Message::User(vec![plain(text)]),
         Turn::ToolResults { results, note } => {
             let results = results.iter().map(|result| Block::ToolResult {
-                tool_use_id: wire_id(&result.call_id),
+                tool_use_id: rebuilt::call_id(&result.call_id),
                 content: &result.content,
                 is_error: result.is_error,
                 cache_control: None,
@@ -211,8 +212,11 @@ fn message(turn: &Turn) -> Message<'_> {
         Turn::Assistant(reply) if reply.provider == NAME => Message::Native(&reply.native),
         Turn::Assistant(reply) => {
             let text = Some(reply.text.as_str()).filter(|text| !text.trim().is_empty()).map(plain);
-            let calls =
-                reply.tool_calls.iter().map(|call| Block::ToolUse { id: wire_id(&call.id), name: &call.name, input: call.object() });
+            let calls = reply.tool_calls.iter().map(|call| Block::ToolUse {
+                id: rebuilt::call_id(&call.id),
+                name: rebuilt::tool_name(&call.name),
+                input: call.object(),
+            });
             Message::Rebuilt(text.into_iter().chain(calls).collect())
         }
     }
@@ -220,11 +224,6 @@ fn message(turn: &Turn) -> Message<'_> {
 
 fn plain(text: &str) -> Block<'_> {
     Block::Text { text, cache_control: None }
-}
-
-/// Ids of calls that another provider's model made may hold characters which this API refuses.
-fn wire_id(id: &str) -> String {
-    id.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
 #[derive(Deserialize)]

@@ -51,7 +51,13 @@ impl Provider for Chat {
     }
 
     async fn call(&self, body: &str, _request: &ModelRequest, deadline: Instant, cancel: &CancellationToken) -> Result<String, LlmError> {
-        let post = Post { provider: self.name, url: &self.url, headers: bearer(self.name, &self.key)?, body, key: &self.key };
+        let post = Post {
+            provider: self.name,
+            url: &self.url,
+            headers: bearer(self.name, &self.key)?,
+            body,
+            keys: std::slice::from_ref(&self.key),
+        };
         self.http.post(&post, deadline, cancel).await
     }
 

@@ -4,4 +4,5 @@
 pub mod anthropic;
 pub mod chat;
 pub mod openai;
+mod rebuilt;
 pub mod scripted;

@@ -72,7 +72,7 @@ impl Provider for OpenAi {
     }
 
     async fn call(&self, body: &str, _request: &ModelRequest, deadline: Instant, cancel: &CancellationToken) -> Result<String, LlmError> {
-        let post = Post { provider: NAME, url: &self.url, headers: bearer(NAME, &self.key)?, body, key: &self.key };
+        let post = Post { provider: NAME, url: &self.url, headers: bearer(NAME, &self.key)?, body, keys: std::slice::from_ref(&self.key) };
         self.http.post(&post, deadline, cancel).await
     }
 
