@@ -61,7 +61,7 @@ pub enum LlmError {
     Auth {
         /// Who refused.
         provider: ProviderName,
-        /// 401 or 403.
+        /// 401 or 403; 400 from Google.
         status: u16,
         /// The provider's words.
         message: String,

@@ -29,6 +29,7 @@ pub use name::{BadProviderName, HostName, ProviderName};
 pub use provider::{NotConfigured, Provider, Providers};
 pub use providers::anthropic::Anthropic;
 pub use providers::chat::Chat;
+pub use providers::google::Google;
 pub use providers::openai::OpenAi;
 pub use providers::scripted::{ScriptError, Scripted};
 pub use retry::Backoff;

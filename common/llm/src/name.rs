@@ -54,7 +54,7 @@ impl ProviderName {
 
     /// Whether this release can talk to it.
     pub fn has_wire(self) -> bool {
-        !matches!(self, Self::Google | Self::Bedrock)
+        !matches!(self, Self::Bedrock)
     }
 
     /// What must be set before it can be called, as it follows "set" or "check".

@@ -5,6 +5,7 @@
 mod anthropic;
 mod chat;
 mod conformance;
+mod google;
 mod openai;
 mod raw_server;
 mod scripted;

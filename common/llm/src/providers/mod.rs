@@ -3,6 +3,7 @@
 
 pub mod anthropic;
 pub mod chat;
+pub mod google;
 pub mod openai;
 mod rebuilt;
 pub mod scripted;
