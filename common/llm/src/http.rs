@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::Secret;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, NoProxy, Response, Url};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +16,10 @@ use crate::{Backoff, LlmError, ProviderName};
 const REPLY_LIMIT_BYTES: usize = 32 << 20;
 /// The longest error that is read.
 const ERROR_LIMIT_BYTES: usize = 64 << 10;
+/// How long an address of the machine's own may take to answer.
+const FETCH_PATIENCE: Duration = Duration::from_secs(5);
+/// Where AWS gives a container the keys of its role: never through a proxy.
+const UNPROXIED: &str = "169.254.170.2,169.254.170.23,fd00:ec2::23";
 
 /// What the HTTP client needs to know.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +70,8 @@ impl Http {
             .connect_timeout(Duration::from_secs(10))
             .no_proxy();
         if let Some(proxy) = &options.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| LlmError::Setup(chain(&error)))?);
+            let proxy = reqwest::Proxy::all(proxy).map_err(|error| LlmError::Setup(chain(&error)))?;
+            builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(UNPROXIED)));
         }
         let client = builder.build().map_err(|error| LlmError::Setup(chain(&error)))?;
         Ok(Self { client, backoff: options.backoff })
@@ -128,6 +133,25 @@ impl Http {
             String::from_utf8(bytes).map_err(|error| LlmError::Malformed { provider, what: format!("it is not UTF-8: {error}") })
         });
         text.map_err(Failure::final_)
+    }
+
+    /// What a GET of `url`, an address of the machine's own, answers.
+    ///
+    /// # Errors
+    /// What went wrong, without the address.
+    pub(crate) async fn fetch(&self, url: &str, authorization: Option<&Secret>) -> Result<String, String> {
+        let mut request = self.client.get(url).timeout(FETCH_PATIENCE);
+        if let Some(token) = authorization {
+            let mut token = HeaderValue::from_str(token.expose()).map_err(|_| "the authorization holds a line break".to_owned())?;
+            token.set_sensitive(true);
+            request = request.header(AUTHORIZATION, token);
+        }
+        let response = request.send().await.map_err(|error| chain(&error.without_url()))?;
+        if !response.status().is_success() {
+            return Err(format!("HTTP {}", response.status().as_u16()));
+        }
+        let bytes = read(response, ERROR_LIMIT_BYTES).await.map_err(|_| "the answer broke off".to_owned())?;
+        String::from_utf8(bytes).map_err(|_| "the answer is not UTF-8".to_owned())
     }
 }
 
@@ -214,7 +238,7 @@ pub(crate) async fn until<T>(deadline: Instant, cancel: &CancellationToken, work
 }
 
 /// An error with its causes: the outermost alone says only "error sending request".
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -28,6 +28,7 @@ pub use models::{ModelInfo, Models, NoModel, UnknownModel};
 pub use name::{BadProviderName, HostName, ProviderName};
 pub use provider::{NotConfigured, Provider, Providers};
 pub use providers::anthropic::Anthropic;
+pub use providers::bedrock::{AwsAccess, Bedrock};
 pub use providers::chat::Chat;
 pub use providers::google::Google;
 pub use providers::openai::OpenAi;

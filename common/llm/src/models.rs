@@ -108,7 +108,7 @@ impl Models {
     /// [`NoModel`], which says what would help.
     pub fn default_for(&self, mode: Mode, providers: &Providers) -> Result<&ModelInfo, NoModel> {
         self.of(mode).find(|model| providers.has(model.provider)).ok_or_else(|| {
-            let providers = self.of(mode).map(|model| model.provider).filter(|provider| provider.has_wire());
+            let providers = self.of(mode).map(|model| model.provider);
             let mut needs: Vec<_> = providers.map(ProviderName::needs).collect();
             needs.dedup();
             NoModel { mode, needs }

@@ -52,11 +52,6 @@ impl ProviderName {
         }
     }
 
-    /// Whether this release can talk to it.
-    pub fn has_wire(self) -> bool {
-        !matches!(self, Self::Bedrock)
-    }
-
     /// What must be set before it can be called, as it follows "set" or "check".
     pub fn needs(self) -> String {
         match self {

@@ -50,22 +50,12 @@ pub struct Providers {
 
 /// A model was asked for whose provider has no key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("model {model:?} needs {provider}, which is not configured: {}", self.remedy())]
+#[error("model {model:?} needs {provider}, which is not configured: set {}", provider.needs())]
 pub struct NotConfigured {
     /// The model that was asked for.
     pub model: String,
     /// The provider that it needs.
     pub provider: ProviderName,
-}
-
-impl NotConfigured {
-    fn remedy(&self) -> String {
-        if self.provider.has_wire() {
-            format!("set {}", self.provider.needs())
-        } else {
-            "this release cannot talk to it yet; choose another model".to_owned()
-        }
-    }
 }
 
 impl Providers {

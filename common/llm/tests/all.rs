@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops, helpers included")]
 
 mod anthropic;
+mod bedrock;
 mod chat;
 mod conformance;
 mod google;

@@ -32,6 +32,7 @@ macro_rules! every_wire {
         conformance!(anthropic, crate::anthropic::Messages, $($tests)*);
         conformance!(openai, crate::openai::Responses, $($tests)*);
         conformance!(chat, crate::chat::Completions, $($tests)*);
+        conformance!(bedrock, crate::bedrock::Converse, $($tests)*);
         conformance!(google, crate::google::GEMINI_2_5, $($tests)*);
         conformance!(google_with_signatures, crate::google::GEMINI_3, $($tests)*);
     };

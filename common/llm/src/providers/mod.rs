@@ -2,6 +2,7 @@
 //! the conformance suite of `tests/`.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod chat;
 pub mod google;
 pub mod openai;
