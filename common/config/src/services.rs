@@ -10,12 +10,12 @@ use dispatch::Handler;
 use domain::{OwnerId, Secret};
 use git::{Git, GitOptions};
 use github::{Forge, LocalForge, Unregistered, WebhookSecrets};
-use llm::{Anthropic, Breakers, Chat, Http, HttpOptions, LlmError, Models, OpenAi, Providers, Scripted, SelfHosted};
+use llm::{Anthropic, Bedrock, Breakers, Chat, Google, Http, HttpOptions, LlmError, Models, OpenAi, Providers, Scripted, SelfHosted};
 use store::wake::Listener;
 use store::{Db, Route};
 use tokio::sync::OnceCell;
 
-use crate::Settings;
+use crate::{Settings, aws};
 
 /// How long a start waits for the database.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
@@ -155,6 +155,21 @@ impl Services {
             providers = providers.with(match &self.settings.anthropic_base_url {
                 Some(base) => anthropic.with_base_url(base.expose()),
                 None => anthropic,
+            });
+        }
+        if let Some(key) = &self.settings.google_api_key {
+            let google = Google::new(self.http()?, key.clone());
+            providers = providers.with(match &self.settings.google_base_url {
+                Some(base) => google.with_base_url(base.expose()),
+                None => google,
+            });
+        }
+        let access = aws::access(|name| self.settings.environment.secret(name).map(|value| value.expose().to_owned()));
+        if let Some((region, access)) = self.settings.aws_region.as_ref().zip(access) {
+            let bedrock = Bedrock::new(self.http()?, region, access);
+            providers = providers.with(match &self.settings.bedrock_endpoint {
+                Some(endpoint) => bedrock.with_base_url(endpoint.expose()),
+                None => bedrock,
             });
         }
         if let Some(key) = &self.settings.openai_api_key {

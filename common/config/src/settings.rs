@@ -36,6 +36,14 @@ pub struct Settings {
     pub openai_base_url: Option<Secret>,
     /// `CODETEAM_MODELS`: a file of further models, and of servers of one's own.
     pub models_file: Option<PathBuf>,
+    /// `GOOGLE_API_KEY`.
+    pub google_api_key: Option<Secret>,
+    /// `GOOGLE_BASE_URL`, where it is not the vendor's own.
+    pub google_base_url: Option<Secret>,
+    /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`: the region of Bedrock's models.
+    pub aws_region: Option<String>,
+    /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, where it is not the region's own.
+    pub bedrock_endpoint: Option<Secret>,
     /// `CODETEAM_SCRIPT`: a file of replies for the `scripted` model.
     pub script: Option<PathBuf>,
     /// `MODE`: which jobs this worker takes; both unless set.
@@ -192,6 +200,10 @@ impl Settings {
             openai_api_key: secret("OPENAI_API_KEY"),
             openai_base_url: secret("OPENAI_BASE_URL"),
             models_file: text("CODETEAM_MODELS").map(PathBuf::from),
+            google_api_key: secret("GOOGLE_API_KEY"),
+            google_base_url: secret("GOOGLE_BASE_URL"),
+            aws_region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
+            bedrock_endpoint: secret("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
             script: text("CODETEAM_SCRIPT").map(PathBuf::from),
             mode: parsed(text, "MODE", "mechanic or genius")?,
             model: text("MODEL"),
@@ -367,6 +379,9 @@ mod tests {
                 ("ANTHROPIC_API_KEY", "hunter2"),
                 ("OPENAI_API_KEY", "hunter2"),
                 ("OPENAI_BASE_URL", "http://u:hunter2@h"),
+                ("GOOGLE_API_KEY", "hunter2"),
+                ("GOOGLE_BASE_URL", "http://u:hunter2@h"),
+                ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "http://u:hunter2@h"),
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://u:hunter2@h"),
             ],
             false,
