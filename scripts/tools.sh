@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what the tests and checks need beside git, Rust and Python into the ignored folder .venv of this repository:
 # cfn-lint (checks template.yaml), cargo-lambda (drives the handlers as Lambdas) and schemathesis (asks the REST API what its
-# description allows, and what it does not), at the pinned versions and hashes of
-# requirements.txt. Does nothing when they are there already.
+# description allows, and what it does not), and the libraries of OpenAI and Anthropic, whose types judge our requests, at the
+# pinned versions and hashes of requirements.txt; into .tools aimock, a server that plays models. Does nothing when they are
+# there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,6 +31,19 @@ if ! command -v go >/dev/null; then
             echo "tools: Go cannot be had: its test is skipped" >&2
     else
         echo "tools: Go is not installed: its test is skipped (on Debian and Ubuntu: sudo apt-get install golang-go)" >&2
+    fi
+fi
+
+# The same for the tests against a server that plays models.
+aimock=.tools/aimock
+if ! cmp -s scripts/aimock/package-lock.json "$aimock/installed-from"; then
+    rm -rf "$aimock" && mkdir -p "$aimock"
+    if ! command -v npm >/dev/null; then
+        echo "tools: no npm: the tests against aimock are skipped" >&2
+    elif cp scripts/aimock/package*.json "$aimock/" && (cd "$aimock" && npm ci --silent --no-fund --no-audit --ignore-scripts); then
+        cp "$aimock/package-lock.json" "$aimock/installed-from"
+    else
+        echo "tools: npm could not install aimock: its tests are skipped" >&2
     fi
 fi
 

@@ -18,6 +18,8 @@ mod eval;
 #[cfg(test)]
 mod invoke;
 #[cfg(test)]
+mod judges;
+#[cfg(test)]
 mod pooler;
 #[cfg(test)]
 mod run;

@@ -68,7 +68,8 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
     ("step", &["testkit"]),
     ("finalize", &["testkit"]),
     ("codeteam", &["testkit"]),
-    ("e2e", &["testkit"]),
+    // What the wires encode is judged by the vendors' own types.
+    ("e2e", &["domain", "llm", "testkit"]),
 ];
 
 /// The product's floors from the top. An arrow goes down, over as many floors as it likes, and never
@@ -203,7 +204,7 @@ fn listed_arrows_go_down_and_never_where_the_design_forbids_it() {
 
 #[test]
 fn tests_use_no_crate_of_ours_but_testkit() {
-    let wrong: Vec<_> = listed(DEV_ARROWS).into_iter().filter(|(_, to)| to != "testkit").collect();
+    let wrong: Vec<_> = listed(DEV_ARROWS).into_iter().filter(|(from, to)| to != "testkit" && from != "e2e").collect();
     assert_eq!(wrong, [], "a test that needs a higher crate belongs to that crate, or to e2e");
 }
 
