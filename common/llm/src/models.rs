@@ -147,8 +147,13 @@ mod tests {
     fn every_model_of_the_specification_is_there_and_dated() {
         let models = Models::builtin();
         let names = |mode| models.of(mode).map(|model| model.name.as_str()).collect::<Vec<_>>();
-        assert_eq!(names(Mode::Mechanic), ["gpt-5-mini", "gemini-2.5-flash", "claude-haiku-4-5"]);
-        assert_eq!(names(Mode::Genius), ["gpt-5.1", "claude-opus-4-5", "gemini-3-pro-preview"]);
+        // The specification's three of each mode, in its order, then the same vendor's model for those who have AWS alone.
+        assert_eq!(names(Mode::Mechanic)[..3], ["gpt-5-mini", "gemini-2.5-flash", "claude-haiku-4-5"]);
+        assert_eq!(names(Mode::Genius)[..3], ["gpt-5.1", "claude-opus-4-5", "gemini-3-pro-preview"]);
+        for mode in [Mode::Mechanic, Mode::Genius] {
+            let providers: Vec<_> = models.of(mode).skip(3).map(|model| model.provider).collect();
+            assert_eq!(providers, [ProviderName::Bedrock]);
+        }
         for model in models.all() {
             assert!(model.priced_on >= date!(2025 - 12 - 01), "{}", model.name);
             assert!(!model.source.is_empty(), "{}", model.name);

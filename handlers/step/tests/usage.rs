@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use domain::{Secret, Usage};
-use llm::{Anthropic, Chat, Http, HttpOptions, LlmError, ModelRequest, Models, OpenAi, Provider, ProviderName, Providers, Reply};
+use llm::{
+    Anthropic, AwsAccess, Bedrock, Chat, Google, Http, HttpOptions, LlmError, ModelRequest, Models, OpenAi, Provider, ProviderName,
+    Providers, Reply,
+};
 use serde_json::{Value, json};
 use testkit::new_job;
 use tokio::time::Instant;
@@ -86,6 +89,25 @@ fn of_chat(step: usize, usage: Usage) -> Value {
     json!({ "model": "other-name", "choices": [{ "message": { "role": "assistant", "tool_calls": [call] }, "finish_reason": "tool_calls" }], "usage": usage })
 }
 
+fn of_google(step: usize, usage: Usage) -> Value {
+    let call = json!({ "functionCall": { "name": "shell", "args": { "command": format!("echo {step}") } } });
+    let usage = json!({
+        "promptTokenCount": usage.input(), "cachedContentTokenCount": usage.cache_read,
+        "candidatesTokenCount": usage.output - 1, "thoughtsTokenCount": 1, "totalTokenCount": usage.input() + usage.output
+    });
+    let candidate = json!({ "content": { "role": "model", "parts": [call] }, "finishReason": "STOP", "index": 0 });
+    json!({ "candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-2.5-flash" })
+}
+
+fn of_bedrock(step: usize, usage: Usage) -> Value {
+    let call = json!({ "toolUse": { "toolUseId": format!("t{step}"), "name": "shell", "input": { "command": format!("echo {step}") } } });
+    let usage = json!({
+        "inputTokens": usage.uncached_input, "cacheReadInputTokens": usage.cache_read, "cacheWriteInputTokens": usage.cache_write,
+        "outputTokens": usage.output, "totalTokens": usage.input() + usage.output
+    });
+    json!({ "output": { "message": { "role": "assistant", "content": [call] } }, "stopReason": "tool_use", "usage": usage })
+}
+
 /// Figures without a pattern, the same in every run.
 fn usages(seed: u64) -> Vec<Usage> {
     let mut state = seed;
@@ -105,6 +127,12 @@ async fn what_is_stored_and_what_is_charged_agree_for_every_provider() {
     let wires: Vec<(Box<dyn Provider>, &str, ReplyOf)> = vec![
         (Box::new(Anthropic::new(http.clone(), key())), "claude-haiku-4-5", of_anthropic),
         (Box::new(OpenAi::new(http.clone(), key())), "gpt-5-mini", of_openai),
+        (Box::new(Google::new(http.clone(), key())), "gemini-2.5-flash", of_google),
+        (
+            Box::new(Bedrock::new(http.clone(), "us-east-1", AwsAccess::ApiKey(key()))),
+            "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+            of_bedrock,
+        ),
         (Box::new(Chat::new(http.clone(), "ollama".parse().unwrap(), "http://unused", None)), "qwen3-coder", of_chat),
     ];
     for (index, (wire, model, reply)) in wires.into_iter().enumerate() {
