@@ -256,6 +256,18 @@ fn a_reply_that_does_not_say_what_it_used_is_refused_with_what_to_do() {
     assert_eq!(counted, Usage { uncached_input: 3, output: 2, ..Usage::default() });
 }
 
+#[test]
+fn an_error_that_comes_as_a_success_is_told() {
+    for (raw, words) in [
+        (r#"{"error":{"message":"upstream is busy","code":502}}"#, "it is an error: upstream is busy"),
+        (r#"{"choices":[],"error":"busy"}"#, "it is an error: \"busy\""),
+        (r#"{"choices":[]}"#, "it has no choices"),
+    ] {
+        let error = provider().decode(raw).unwrap_err();
+        assert!(matches!(error, LlmError::Malformed { .. }) && error.to_string().ends_with(words), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_without_a_key_is_sent_none() {
     let stub = Stub::start(Completions, [Planned::Answer(Answer::text("Hi"))]).await;

@@ -64,6 +64,11 @@ impl Provider for Chat {
     fn decode(&self, raw: &str) -> Result<Reply, LlmError> {
         let malformed = |what: String| LlmError::Malformed { provider: self.name, what };
         let body: ReplyBody<'_> = serde_json::from_str(raw).map_err(|error| malformed(error.to_string()))?;
+        // Gateways answer 200 and then say that their upstream failed.
+        if let Some(error) = &body.error {
+            let said = error["message"].as_str().map_or_else(|| error.to_string(), str::to_owned);
+            return Err(malformed(format!("it is an error: {said}")));
+        }
         let choice = body.choices.first().ok_or_else(|| malformed("it has no choices".to_owned()))?;
         let message: ReplyMessage = serde_json::from_str(choice.message.get()).map_err(|error| malformed(error.to_string()))?;
         let usage = body.usage.ok_or_else(|| {
@@ -199,7 +204,8 @@ fn messages_of<'a>(turn: &'a Turn, name: ProviderName, messages: &mut Vec<Messag
 #[derive(Deserialize)]
 struct ReplyBody<'a> {
     model: Option<String>,
-    #[serde(borrow)]
+    error: Option<Value>,
+    #[serde(borrow, default)]
     choices: Vec<Choice<'a>>,
     usage: Option<ReplyUsage>,
 }

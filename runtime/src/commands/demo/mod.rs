@@ -227,7 +227,7 @@ impl Report {
             screen::thousands(spent.tokens)
         ));
         text.push_str(&format!(
-            "\nNext: your own repository.\n  codeteam run PATH \"what to do\"          with ANTHROPIC_API_KEY set\n  \
+            "\nNext: your own repository.\n  codeteam run PATH \"what to do\"          with the key of a model provider set\n  \
              codeteam demo --keep                   keeps all of this; then `codeteam show {}`\n  \
              codeteam doctor                        says what is set up and what is missing",
             job_id.short()
