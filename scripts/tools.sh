@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests and checks need beside git, Rust and Python into the ignored folder .venv of this repository:
 # cfn-lint (checks template.yaml), cargo-lambda (drives the handlers as Lambdas) and schemathesis (asks the REST API what its
-# description allows, and what it does not), and the libraries of OpenAI and Anthropic, whose types judge our requests, at the
+# description allows, and what it does not), and the libraries of OpenAI, Anthropic, Google and AWS, whose types judge our requests, at the
 # pinned versions and hashes of requirements.txt; into .tools aimock, a server that plays models. Does nothing when they are
 # there already.
 set -euo pipefail
@@ -76,7 +76,7 @@ if ! command -v python3 >/dev/null || ! python3 -c 'import sys; sys.exit(sys.ver
     say "Python 3.11 or newer is needed as python3"
     exit 1
 fi
-say "installing cfn-lint, cargo-lambda and schemathesis into $venv"
+say "installing cfn-lint, cargo-lambda, schemathesis and the vendors' libraries into $venv"
 make_venv
 "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement scripts/requirements.txt
 cp scripts/requirements.txt "$installed"

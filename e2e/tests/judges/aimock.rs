@@ -57,22 +57,33 @@ async fn whole_tool_rounds_are_played_on_every_wire() {
     let rows = tempfile::NamedTempFile::new().unwrap();
     let v1 = format!("{}/v1", aimock.url);
     let server = format!("[[provider]]\nname = \"own\"\nbase_url = \"{v1}\"\nkey_setting = \"OWN_KEY\"\n");
-    let model = "[[model]]\nname = \"own-model\"\nprovider = \"own\"\nprovider_model = \"qwen3-coder:30b\"\ninput_per_million = 1_000\n\
-                 output_per_million = 2_000\ncontext_window = 131_072\nmax_output = 16_384\npriced_on = \"2026-11-26\"\nsource = \"a test\"\n";
-    std::fs::write(rows.path(), format!("{server}\n{model}")).unwrap();
+    let model = |name: &str, provider: &str, provider_model: &str| {
+        format!(
+            "\n[[model]]\nname = \"{name}\"\nprovider = \"{provider}\"\nprovider_model = \"{provider_model}\"\ninput_per_million = 1_000\n\
+             output_per_million = 2_000\ncontext_window = 131_072\nmax_output = 16_384\npriced_on = \"2026-11-26\"\nsource = \"a test\"\n"
+        )
+    };
+    // aimock takes every entry among Bedrock's tools for a tool, the mark of what Claude's cache keeps included.
+    let models = [model("own-model", "own", "qwen3-coder:30b"), model("nova", "bedrock", "amazon.nova-pro-v1:0")].concat();
+    std::fs::write(rows.path(), format!("{server}{models}")).unwrap();
     let rows = rows.path().to_str().unwrap();
+    let own = ("OWN_KEY", KEY);
+    let of_bedrock =
+        [("AWS_REGION", "us-east-1"), ("AWS_BEARER_TOKEN_BEDROCK", KEY), ("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", aimock.url.as_str())];
     let played = [
-        played("claude-haiku-4-5", [("ANTHROPIC_API_KEY", KEY), ("ANTHROPIC_BASE_URL", &aimock.url)]),
-        played("gpt-5-mini", [("OPENAI_API_KEY", KEY), ("OPENAI_BASE_URL", &v1)]),
-        played("own-model", [("OWN_KEY", KEY), ("CODETEAM_MODELS", rows)]),
+        ("claude-haiku-4-5", vec![("ANTHROPIC_API_KEY", KEY), ("ANTHROPIC_BASE_URL", &aimock.url)]),
+        ("gpt-5-mini", vec![("OPENAI_API_KEY", KEY), ("OPENAI_BASE_URL", &v1)]),
+        ("gemini-3-pro-preview", vec![("GOOGLE_API_KEY", KEY), ("GOOGLE_BASE_URL", &aimock.url)]),
+        ("nova", [&of_bedrock[..], &[own, ("CODETEAM_MODELS", rows)]].concat()),
+        ("own-model", vec![own, ("CODETEAM_MODELS", rows)]),
     ];
-    for played in played {
-        played.await;
+    for (model, settings) in played {
+        play(model, &settings).await;
     }
 }
 
 /// A job on `model` ends as the rounds say.
-async fn played(model: &str, settings: [(&str, &str); 2]) {
+async fn play(model: &str, settings: &[(&str, &str)]) {
     let (db, repository) = (TestDb::new().await, Repository::of(&[("README.md", "# Shop\n")]).await);
     let configured =
         |command: Codeteam| settings.iter().fold(command.on(db.url.expose()), |command, (name, value)| command.env(name, value));

@@ -1,12 +1,14 @@
 //! One conversation with every kind of turn, and ways to break the body that a wire makes of it.
 
 use e2e::root;
-use llm::{ModelRequest, Provider, Reply, ToolResult, ToolSpec, Turn};
+use llm::{ModelRequest, Provider, ProviderName, Reply, ToolResult, ToolSpec, Turn};
 use serde_json::{Value, json};
 
 /// The requests along a conversation in which `native`, a reply of the provider itself, is followed by replies of another
 /// one, and by one that says nothing.
 pub fn requests(provider: &dyn Provider, native: &Value) -> Vec<ModelRequest> {
+    // Of a vendor whose models keep a cache, where the provider has models of many.
+    let model = if provider.name() == ProviderName::Bedrock { "us.anthropic.claude-haiku-4-5-20251001-v1:0" } else { "m-1" };
     let own = provider.decode(&native.to_string()).unwrap();
     let mut foreign = own.clone();
     foreign.provider = "elsewhere".parse().unwrap();
@@ -17,20 +19,20 @@ pub fn requests(provider: &dyn Provider, native: &Value) -> Vec<ModelRequest> {
     let mut turns = vec![user("Repair it.")];
     let mut requests = Vec::new();
     for reply in [own, foreign, garbled, silent] {
-        requests.push(request(turns.clone()));
+        requests.push(request(model, turns.clone()));
         let answer = match reply.tool_calls.is_empty() {
             true => user("Go on."),
             false => results(&reply),
         };
         turns.extend([Turn::Assistant(reply), answer]);
     }
-    requests.push(request(turns));
+    requests.push(request(model, turns));
     requests
 }
 
-fn request(turns: Vec<Turn>) -> ModelRequest {
+fn request(model: &str, turns: Vec<Turn>) -> ModelRequest {
     ModelRequest {
-        model: "m-1".to_owned(),
+        model: model.to_owned(),
         step_no: 1,
         system: "You repair programs.".to_owned(),
         turns,
@@ -55,19 +57,30 @@ fn offered() -> Vec<ToolSpec> {
     serde_json::from_str(&snapshot).unwrap()
 }
 
-/// `body` with a field that nobody knows, without its model, with a role that nobody has, and with tools that are no list.
-pub fn broken(body: &Value) -> Vec<Value> {
-    let turns = if body.get("input").is_some() { "input" } else { "messages" };
+/// `body` with fields that nobody knows, with tools that are no list, and with what `wire` in particular refuses.
+pub fn broken(wire: &str, body: &Value) -> Vec<Value> {
+    let turns = ["input", "messages", "contents"].into_iter().find(|turns| body.get(turns).is_some()).unwrap();
     let change = |change: &dyn Fn(&mut Value)| {
         let mut changed = body.clone();
         change(&mut changed);
         changed
     };
-    vec![
+    let everywhere = [
         change(&|body| body["wizardry"] = json!(true)),
-        change(&|body| drop(body.as_object_mut().unwrap().remove("model"))),
-        change(&|body| body[turns][0]["role"] = json!("wizard")),
         change(&|body| body[turns][0]["wizardry"] = json!(true)),
-        change(&|body| body["tools"] = json!({})),
-    ]
+        change(&|body| *if wire == "bedrock" { &mut body["toolConfig"]["tools"] } else { &mut body["tools"] } = json!({})),
+    ];
+    let here = match wire {
+        "google" => [
+            change(&|body| body["contents"][0]["parts"][0]["text"] = json!({})),
+            change(&|body| body["tools"][0]["functionDeclarations"][0]["wizardry"] = json!(true)),
+        ],
+        // Each block is one thing, and each message has a role.
+        "bedrock" => [
+            change(&|body| body["messages"][0]["content"][0]["cachePoint"] = json!({ "type": "default" })),
+            change(&|body| drop(body["messages"][0].as_object_mut().unwrap().remove("role"))),
+        ],
+        _ => [change(&|body| body["model"] = json!(7)), change(&|body| body[turns][0]["role"] = json!("wizard"))],
+    };
+    everywhere.into_iter().chain(here).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::Secret;
 use e2e::{root, tools};
-use llm::{Anthropic, Chat, Http, HttpOptions, OpenAi, Provider};
+use llm::{Anthropic, AwsAccess, Bedrock, Chat, Google, Http, HttpOptions, OpenAi, Provider};
 use process::Exit;
 use serde_json::{Value, json};
 
@@ -38,7 +38,27 @@ fn wires() -> Vec<(&'static str, Box<dyn Provider>, Value)> {
         "tool_calls": [call("call_1", "read_file", "{\"path\":\"a\"}"), call("call_2", "shell", "{\"command\":\"ls\"}")]
     });
     let completions = json!({ "model": "m", "choices": [{ "message": message, "finish_reason": "tool_calls" }], "usage": { "prompt_tokens": 3, "completion_tokens": 2 } });
+    let parts = json!([
+        { "text": "Hm.", "thought": true },
+        { "text": "I look." },
+        { "functionCall": { "id": "8f3k", "name": "read_file", "args": { "path": "a" } }, "thoughtSignature": "EjQKMgERTTIJ+w==" },
+        { "functionCall": { "name": "shell", "args": { "command": "ls" } } }
+    ]);
+    let candidate = json!({ "content": { "role": "model", "parts": parts }, "finishReason": "STOP", "index": 0 });
+    let content =
+        json!({ "candidates": [candidate], "usageMetadata": { "promptTokenCount": 3, "candidatesTokenCount": 2 }, "responseId": "r" });
+    let blocks = json!([
+        { "reasoningContent": { "reasoningText": { "text": "Hm.", "signature": "EqQB" } } },
+        { "text": "I look." },
+        { "toolUse": { "toolUseId": "tooluse_1", "name": "read_file", "input": { "path": "a" } } },
+        { "toolUse": { "toolUseId": "tooluse_2", "name": "shell", "input": { "command": "ls" } } }
+    ]);
+    let message = json!({ "role": "assistant", "content": blocks });
+    let converse = json!({ "output": { "message": message }, "stopReason": "tool_use", "usage": { "inputTokens": 3, "outputTokens": 2 } });
+    let bedrock = Bedrock::new(http.clone(), "us-east-1", AwsAccess::ApiKey(key()));
     vec![
+        ("google", Box::new(Google::new(http.clone(), key())), content),
+        ("bedrock", Box::new(bedrock), converse),
         ("anthropic", Box::new(Anthropic::new(http.clone(), key())), messages),
         ("openai", Box::new(OpenAi::new(http.clone(), key())), responses),
         ("chat", Box::new(Chat::new(http, "ollama".parse().unwrap(), "http://unused", None)), completions),
@@ -48,7 +68,8 @@ fn wires() -> Vec<(&'static str, Box<dyn Provider>, Value)> {
 #[tokio::test]
 async fn the_vendors_own_types_accept_every_request_and_refuse_broken_ones() {
     let python = root().join(".venv/bin/python3").display().to_string();
-    let imports = tools::attempt(tools::command("sh").args(["-c", &format!("{python} -c 'import anthropic, openai'")])).await;
+    let imports =
+        tools::attempt(tools::command("sh").args(["-c", &format!("{python} -c 'import anthropic, botocore, google.genai, openai'")])).await;
     if imports.exit != Exit::Code(0) {
         e2e::skipped("our requests against the vendors' types", "their libraries are not installed: `make tools` brings them");
         return;
@@ -59,7 +80,7 @@ async fn the_vendors_own_types_accept_every_request_and_refuse_broken_ones() {
         for body in bodies {
             let body: Value = serde_json::from_str(&body).unwrap();
             cases.push((wire, body.clone(), true));
-            cases.extend(conversation::broken(&body).into_iter().map(|broken| (wire, broken, false)));
+            cases.extend(conversation::broken(wire, &body).into_iter().map(|broken| (wire, broken, false)));
         }
     }
     let lines: String = cases.iter().map(|(wire, body, _)| json!({ "wire": wire, "body": body }).to_string() + "\n").collect();
