@@ -305,6 +305,12 @@ async fn a_bedrock_key_is_sent_as_a_bearer_token() {
     assert_eq!(call(&provider, "{}").await.unwrap(), "{}");
 }
 
+#[tokio::test]
+async fn a_region_that_is_none_is_named_by_its_setting() {
+    let error = call(&Bedrock::new(http(BACKOFF), "us east 1", keys()), "{}").await.unwrap_err();
+    assert!(matches!(&error, LlmError::BadRequest { message, .. } if message.contains("AWS_REGION")), "{error}");
+}
+
 fn container(server: &MockServer, token_file: &tempfile::NamedTempFile) -> AwsAccess {
     AwsAccess::Container {
         url: format!("{}/v2/credentials", server.uri()),
@@ -339,6 +345,7 @@ async fn a_container_without_keys_is_asked_again_and_nothing_is_sent() {
     let provider = Bedrock::new(http(BACKOFF), REGION, container(&server, &token_file)).with_base_url(&server.uri());
     let error = call(&provider, "{}").await.unwrap_err();
     assert!(matches!(&error, LlmError::Unreachable { cause, .. } if cause.contains("HTTP 503")), "{error}");
+    assert!(!format!("{error} {error:?}").contains("/v2/credentials"), "{error:?}");
     assert!(error.is_transient() && !error.may_cost());
 }
 

@@ -1,14 +1,13 @@
 //! What a call is signed with.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_bedrockruntime::config::{Builder, Credentials, Token};
 use aws_smithy_runtime_api::client::auth::http::HTTP_BEARER_AUTH_SCHEME_ID;
 use domain::Secret;
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::NAME;
@@ -93,11 +92,13 @@ impl Accesses {
 
     pub(super) async fn current(&self) -> Result<AwsAccess, Failure> {
         let AwsAccess::Container { url, token, token_file } = &self.source else { return Ok(self.source.clone()) };
-        let mut fetched = self.fetched.lock().await;
-        if let Some((_, access)) = fetched.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            return Ok(access.clone());
+        let known = self.fetched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, access)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
+            return Ok(access);
         }
-        let unreachable = |cause: String| Failure { error: LlmError::Unreachable { provider: NAME, url: url.clone(), cause }, again: true };
+        // The address is as good as a key to whoever shares the task's network.
+        let url_shown = || "the address of the task's role".to_owned();
+        let unreachable = |cause: String| Failure { error: LlmError::Unreachable { provider: NAME, url: url_shown(), cause }, again: true };
         let token = match token_file {
             Some(path) => {
                 let read = tokio::fs::read_to_string(path).await;
@@ -105,11 +106,11 @@ impl Accesses {
             }
             None => token.clone(),
         };
-        let answer =
-            self.http.fetch(url, token.as_ref()).await.map_err(|cause| unreachable(format!("no keys of the task's role: {cause}")))?;
-        let keys: Fetched = serde_json::from_str(&answer).map_err(|error| unreachable(format!("no keys of the task's role: {error}")))?;
+        let answer = self.http.fetch(url, token.as_ref()).await.map_err(|cause| unreachable(format!("no keys: {cause}")))?;
+        let keys: Fetched = serde_json::from_str(&answer).map_err(|error| unreachable(format!("no keys: {error}")))?;
         let access = AwsAccess::Keys { id: keys.access_key_id, secret: keys.secret_access_key, session: keys.token };
-        *fetched = Some((Instant::now(), access.clone()));
+        // Two calls at once may both have fetched: either's keys will do.
+        *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), access.clone()));
         Ok(access)
     }
 }

@@ -49,7 +49,10 @@ impl Bedrock {
         // What was sent is judged by what came back. Whether the SDK could read it makes no difference.
         outcome.unwrap_or_else(|| {
             let cause = answer.err().map(|problem| chain(&problem)).unwrap_or_default();
-            Err(Failure::final_(LlmError::BadRequest { provider: NAME, message: format!("the request cannot be signed: {cause}") }))
+            Err(Failure::final_(LlmError::BadRequest {
+                provider: NAME,
+                message: format!("the request cannot be signed: {cause}; check AWS_REGION"),
+            }))
         })
     }
 }
