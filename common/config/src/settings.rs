@@ -123,7 +123,9 @@ impl Environment {
     pub fn secret(&self, name: &str) -> Option<Secret> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
         let value = value.to_str()?.trim();
-        (!value.is_empty()).then(|| Secret::new(value))
+        let secret = (!value.is_empty()).then(|| Secret::new(value))?;
+        Redactor::of_process().register(name, &secret);
+        Some(secret)
     }
 
     /// The variables of these names that are set.
