@@ -87,7 +87,7 @@ pub(crate) async fn ask(
 fn plan(model: &ModelInfo, provider: &dyn Provider, input: &JobInput) -> Option<(ModelRequest, String, Reservation)> {
     const BYTES_PER_TOKEN: u64 = 3;
     let mut request = ModelRequest {
-        model: model.name.clone(),
+        model: model.name_at_provider().to_owned(),
         step_no: 0,
         system: include_str!("../prompts/sort.md").trim().to_owned(),
         turns: vec![Turn::User { text: fenced(input) }],

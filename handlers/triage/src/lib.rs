@@ -168,7 +168,7 @@ impl Configured for Triage {
             owner: services.owner(),
             forge: services.forge().await?,
             triggers: Triggers::default(),
-            models: services.models(),
+            models: services.models()?,
             providers: services.providers()?,
         })
     }
