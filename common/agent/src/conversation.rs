@@ -29,7 +29,7 @@ pub struct Prompt {
 /// module `context` says when and how. `max_output` is what the model may give; the caller lowers it to what it
 /// could reserve.
 pub fn request(brief: &Brief, tools: &Toolbox, history: &[PastStep], hints: &[Hint], model: &ModelInfo) -> Prompt {
-    let (system, specs) = (prompt::system(brief), tools.specs());
+    let (system, specs) = (prompt::system(brief), tools.specs_for(model.provider));
     let context = Context::of(brief, history, base(brief, &system, &specs), model);
     let shown: Vec<&PastStep> = context.shown.iter().map(|index| &history[*index]).collect();
     let before = brief.handed_over.as_ref().map_or(0, |before| before.after_step);
@@ -59,7 +59,7 @@ pub fn request(brief: &Brief, tools: &Toolbox, history: &[PastStep], hints: &[Hi
 /// Whether the step after `history` is a summary: what [`Prompt::asks_summary`] said, for whoever finds its reply
 /// stored.
 pub fn wants_summary(brief: &Brief, tools: &Toolbox, history: &[PastStep], model: &ModelInfo) -> bool {
-    let base = base(brief, &prompt::system(brief), &tools.specs());
+    let base = base(brief, &prompt::system(brief), &tools.specs_for(model.provider));
     Context::of(brief, history, base, model).asks_summary
 }
 

@@ -18,6 +18,7 @@ mod guards;
 mod history;
 pub mod map;
 mod notes;
+mod patch;
 mod prompt;
 mod runs;
 mod sameness;

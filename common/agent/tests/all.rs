@@ -7,6 +7,8 @@ mod conversation;
 mod escapes;
 mod fixture;
 mod guards;
+mod hunks;
+mod patches;
 mod review;
 mod shell;
 mod snapshots;

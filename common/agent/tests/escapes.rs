@@ -56,6 +56,10 @@ async fn only_what_the_repository_allows_is_changed_links_included() {
     }
     let edit = json!({ "path": "b.txt", "edits": [{ "old": "b", "new": "c" }] });
     assert!(bench.err("edit_file", edit).await.contains("may not be changed"));
+    for patch in ["*** Delete File: b.txt", "*** Update File: src/a.txt\n*** Move to: a.txt", "*** Update File: b.txt\n@@\n-b\n+c"] {
+        let patch = json!({ "input": format!("*** Begin Patch\n{patch}\n*** End Patch") });
+        assert!(bench.err("apply_patch", patch).await.contains("may not be changed"));
+    }
     bench.ok("write_file", json!({ "path": "src/new/d.txt", "content": "d" })).await;
     assert_eq!((bench.get("b.txt"), bench.get("src/new/d.txt")), ("b\n".to_owned(), "d".to_owned()));
 }
@@ -89,6 +93,19 @@ async fn nothing_outside_is_written() {
         let edits: Value = json!([{ "old": "hunter2", "new": "gone" }]);
         let answer = bench.err("edit_file", json!({ "path": path, "edits": edits })).await;
         assert!(answer.contains(reason), "{path}: {answer}");
+        for patch in [
+            format!("*** Update File: {path}\n@@\n-hunter2\n+gone"),
+            format!("*** Update File: inside/file.txt\n*** Move to: {path}\n@@\n-inside\n+gone"),
+        ] {
+            let answer = bench.err("apply_patch", json!({ "input": format!("*** Begin Patch\n{patch}\n*** End Patch") })).await;
+            assert!(answer.contains(reason) || answer.contains("exists"), "{patch}: {answer}");
+        }
+    }
+    for (path, reason) in [("../secret.txt", DOTS), ("/etc/passwd", "is absolute"), ("folder_link/secret.txt", LEAVES)] {
+        for patch in [format!("*** Delete File: {path}"), format!("*** Add File: {path}\n+x")] {
+            let answer = bench.err("apply_patch", json!({ "input": format!("*** Begin Patch\n{patch}\n*** End Patch") })).await;
+            assert!(answer.contains(reason), "{patch}: {answer}");
+        }
     }
     unharmed(&bench);
 }
@@ -106,13 +123,13 @@ async fn a_link_within_the_workspace_is_followed_and_stays_a_link() {
 #[tokio::test]
 async fn a_trap_where_a_file_is_built_is_not_stepped_into() {
     let bench = trapped();
-    symlink(".git/config", bench.root().join(".codeteam-unfinished")).unwrap();
+    symlink(".git/config", bench.root().join(".codeteam-unfinished-0")).unwrap();
     bench.ok("write_file", json!({ "path": "new.txt", "content": "new\n" })).await;
     assert_eq!((bench.get(".git/config").as_str(), bench.get("new.txt").as_str()), ("[core]\n", "new\n"));
-    bench.ok("shell", json!({ "command": "mkfifo .codeteam-unfinished" })).await;
+    bench.ok("shell", json!({ "command": "mkfifo .codeteam-unfinished-0" })).await;
     bench.ok("write_file", json!({ "path": "new.txt", "content": "newer\n" })).await;
     assert_eq!(bench.get("new.txt"), "newer\n");
-    assert!(!bench.root().join(".codeteam-unfinished").exists());
+    assert!(!bench.root().join(".codeteam-unfinished-0").exists());
 }
 
 #[tokio::test]

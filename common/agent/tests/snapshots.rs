@@ -5,7 +5,7 @@ use std::path::Path;
 
 use agent::{Brief, Toolbox, Toolboxes, request};
 use domain::{Kind, Mode};
-use llm::{Models, Turn};
+use llm::{Models, ProviderName, Turn};
 use serde_json::Value;
 
 use crate::fixture::brief;
@@ -23,6 +23,22 @@ fn the_tools_are_described_as_reviewed() {
     let mut specs = serde_json::to_string_pretty(&Toolbox::standard().specs()).unwrap();
     specs.push('\n');
     assert_snapshot("tools.json", include_str!("snapshots/tools.json"), &specs);
+}
+
+#[test]
+fn every_model_is_offered_one_way_to_edit() {
+    let names = |provider| -> Vec<String> { Toolbox::standard().specs_for(provider).into_iter().map(|spec| spec.name).collect() };
+    let others = ["read_file", "list_files", "search", "write_file", "shell", "finish"];
+    for (provider, edits) in [
+        (ProviderName::OpenAi, "apply_patch"),
+        (ProviderName::Anthropic, "edit_file"),
+        (ProviderName::Google, "edit_file"),
+        (ProviderName::Scripted, "edit_file"),
+    ] {
+        let mut expected = others.to_vec();
+        expected.insert(3, edits);
+        assert_eq!(names(provider), expected, "{provider}");
+    }
 }
 
 #[test]

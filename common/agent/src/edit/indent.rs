@@ -22,6 +22,11 @@ impl<'a> Indents<'a> {
         Some(Self { pairs })
     }
 
+    /// Whether every line stays as it is.
+    pub(super) fn is_none(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
     /// `line` with the indentation that it has in the file's terms.
     pub(super) fn adapt(&self, line: &str) -> String {
         if line.trim().is_empty() || self.pairs.is_empty() {
@@ -60,6 +65,7 @@ impl<'a> Indents<'a> {
     }
 }
 
-fn indentation(line: &str) -> &str {
+/// The space that a line begins with.
+pub(super) fn indentation(line: &str) -> &str {
     &line[..line.len() - line.trim_start().len()]
 }

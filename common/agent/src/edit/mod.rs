@@ -2,13 +2,22 @@
 //!
 //! A quotation is looked for exactly, then without trailing space, then with another indentation, then
 //! with look-alike characters; the first of these that fits decides, and it must fit one place only.
+//! The hunks of a patch are whole lines that are looked for in the same way.
 //! What is not replaced keeps every byte: line endings, byte order mark, a missing final newline.
 
+mod anchors;
+mod hunks;
 mod indent;
 mod ladder;
+mod lines;
+mod lost;
 mod nearest;
+mod report;
 mod text;
 
+pub(crate) use hunks::{Hunk, apply_hunks};
+use nearest::Words;
+pub(crate) use report::report;
 use text::Text;
 
 /// One replacement.
@@ -24,6 +33,10 @@ pub(crate) struct Edit {
     /// Replaces every place.
     pub replace_all: bool,
 }
+
+/// How many lines away from `near_line` no model means: what it quotes is no longer where it saw it, and stands elsewhere by
+/// chance.
+const FAR: usize = 100;
 
 /// How a quotation was found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -51,7 +64,7 @@ impl Match {
 }
 
 /// What one edit did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Applied {
     /// The first line that it touched, from 1, in the text as this edit found it.
     pub line: usize,
@@ -59,6 +72,8 @@ pub(crate) struct Applied {
     pub count: usize,
     /// How they were found.
     pub how: Match,
+    /// Where they were not found exactly: the first place as it was, and as it is.
+    pub became: Option<(String, String)>,
 }
 
 /// Why no edit was made.
@@ -106,12 +121,23 @@ fn apply_one(content: &str, edit: &Edit, near_line: Option<usize>) -> Result<(St
     if old == new {
         return Err("old and new are the same".to_owned());
     }
-    let Some(found) = ladder::find(text.normal(), &old, &new) else { return Err(nearest::explain(text.normal(), &old, &new)) };
+    let Some(found) = ladder::find(text.normal(), &old, &new) else {
+        return Err(nearest::explain(text.normal(), &old, &new, Words::QUOTATION));
+    };
     let (how, hits) = (found.how, found.hits);
     let chosen = match (hits.len(), edit.replace_all, near_line) {
-        (1, ..) => hits,
         (_, true, _) => ladder::without_overlaps(hits),
-        (_, false, Some(line)) => vec![ladder::nearest_to(line, hits)?],
+        (_, false, Some(line)) => {
+            let hit = ladder::nearest_to(line, hits, |hit| hit.line)?;
+            if hit.line.abs_diff(line) > FAR {
+                return Err(format!(
+                    "old stands at line {} only, far from line {line}; leave near_line out if that is the place",
+                    hit.line
+                ));
+            }
+            vec![hit]
+        }
+        (1, ..) => hits,
         (count, false, None) => {
             let lines: Vec<String> = hits.iter().take(10).map(|hit| hit.line.to_string()).collect();
             let more = if count > lines.len() { ", …" } else { "" };
@@ -121,9 +147,11 @@ fn apply_one(content: &str, edit: &Edit, near_line: Option<usize>) -> Result<(St
             ));
         }
     };
-    let done = Applied { line: chosen[0].line, count: chosen.len(), how };
+    let done = Applied { line: chosen[0].line, count: chosen.len(), how, became: chosen[0].became(how, text.normal()) };
     Ok((text.replace(&chosen), done))
 }
 
+#[cfg(test)]
+mod hunks_tests;
 #[cfg(test)]
 mod tests;

@@ -91,6 +91,25 @@ fn indentation_that_differs_inconsistently_is_another_passage() {
 }
 
 #[test]
+fn a_quotation_that_lost_all_its_indentation_is_indented_by_what_it_replaces_or_by_brackets() {
+    let file = "fn f() {\n    if a {\n        b();\n    }\n}\n";
+    let old = "if a {\nb();\n}\n";
+    assert_eq!(edited(file, old, "if a {\nc();\n}\n"), (file.replace("b()", "c()"), Match::Indentation));
+    let longer = file.replace("b();\n", "b();\n        for d in e {\n            g();\n        }\n");
+    assert_eq!(edited(file, old, "if a {\nb();\nfor d in e {\ng();\n}\n}\n").0, longer);
+    // What is new is indented: it is as it should be.
+    assert_eq!(edited(file, old, "    if a {\n        c();\n        d();\n    }\n").0, file.replace("b();", "c();\n        d();"));
+}
+
+#[test]
+fn where_indentation_makes_the_blocks_it_is_not_guessed() {
+    let file = "def f():\n    if a:\n        b()\n";
+    let reason = refused(file, edit("if a:\nb()\n", "if a:\nfor c in d:\ne()\nb()\n"));
+    assert!(reason.contains("indentation"), "{reason}");
+    assert_eq!(edited(file, "if a:\nb()\n", "if a:\nc()\n").0, file.replace("b()", "c()"));
+}
+
+#[test]
 fn look_alike_characters_are_overlooked_and_kept_where_nothing_changes() {
     let file = "s = “quoted” – it’s\u{a0}here…\nt = 1\n";
     let (content, how) = edited(file, "s = \"quoted\" - it's here...\nt = 1\n", "s = \"quoted\" - it's here...\nt = 2\n");
@@ -119,6 +138,14 @@ fn the_place_near_a_line_is_taken_and_a_tie_is_refused() {
 }
 
 #[test]
+fn a_place_far_from_the_line_that_is_named_is_not_taken() {
+    let file = format!("x\n{}", "a\n".repeat(200));
+    let near = |line| Edit { near_line: Some(line), ..edit("x", "y") };
+    assert!(apply(&file, &[near(101)]).is_ok());
+    assert_eq!(refused(&file, near(150)), "old stands at line 1 only, far from line 150; leave near_line out if that is the place");
+}
+
+#[test]
 fn near_lines_count_in_the_text_before_all_edits() {
     let edits = [edit("head", "1\n2\n3\n4"), Edit { near_line: Some(4), ..edit("x", "y") }];
     assert_eq!(apply("head\nx\nb\nx\n", &edits).unwrap().0, "1\n2\n3\n4\nx\nb\ny\n");
@@ -128,7 +155,7 @@ fn near_lines_count_in_the_text_before_all_edits() {
 fn every_place_is_replaced_on_request() {
     let all = |old: &str, new: &str| Edit { replace_all: true, ..edit(old, new) };
     let (content, applied) = apply("x x\nx\n", &[all("x", "yy")]).unwrap();
-    assert_eq!((content.as_str(), applied[0]), ("yy yy\nyy\n", Applied { line: 1, count: 3, how: Match::Exact }));
+    assert_eq!((content.as_str(), &applied[0]), ("yy yy\nyy\n", &Applied { line: 1, count: 3, how: Match::Exact, became: None }));
     assert_eq!(apply("aaaa", &[all("aa", "b")]).unwrap().0, "bb");
     assert_eq!(apply("  f()\n\tf()\n", &[all("f() \n", "g()\n")]).unwrap().0, "  g()\n\tg()\n");
 }
@@ -178,4 +205,27 @@ fn what_is_not_touched_keeps_every_byte() {
         let expected = content.replace(&lines[target], "changed");
         assert_eq!(edited(&content, &lines[target], "changed").0, expected, "seed {seed}");
     }
+}
+
+#[test]
+fn a_whole_line_that_is_quoted_without_its_indentation_is_indented_with_all_that_takes_its_place() {
+    let file = "def f(x):\n    return x\n";
+    for (new, expected) in [
+        ("log()\nreturn x\n", "def f(x):\n    log()\n    return x\n"),
+        ("if x:\n    return x\n", "def f(x):\n    if x:\n        return x\n"),
+        // Only the first line lacks it: what follows is as the file has it.
+        ("log()\n    return x\n", "def f(x):\n    log()\n    return x\n"),
+        ("return y\n", "def f(x):\n    return y\n"),
+        ("    return y\n", "def f(x):\n    return y\n"),
+        ("    return x\n", "def f(x):\n        return x\n"),
+    ] {
+        assert_eq!(edited(file, "return x\n", new).0, expected, "{new}");
+    }
+}
+
+#[test]
+fn a_whole_line_is_not_found_at_the_end_of_another() {
+    let reason = refused("subtotal = 1\n", edit("total = 1\n", "total = 2\n"));
+    assert!(reason.contains("line 1 of the file is `subtotal = 1`"), "{reason}");
+    assert_eq!(edited("subtotal = 1\n", "total = 1", "total = 2").0, "subtotal = 2\n");
 }

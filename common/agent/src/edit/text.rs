@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::Match;
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// One place in [`Text::normal`] and what shall stand there.
@@ -11,6 +13,18 @@ pub(super) struct Hit {
     pub replacement: String,
     /// The first line of the range, from 1.
     pub line: usize,
+}
+
+impl Hit {
+    /// Whether nothing is taken out and nothing put in.
+    pub(super) fn changes_nothing(&self) -> bool {
+        self.range.is_empty() && self.replacement.is_empty()
+    }
+
+    /// What stands there in `text` and what shall, where it was not found exactly.
+    pub(super) fn became(&self, how: Match, text: &str) -> Option<(String, String)> {
+        (how != Match::Exact).then(|| (text[self.range.clone()].to_owned(), self.replacement.clone()))
+    }
 }
 
 pub(super) struct Text<'a> {

@@ -1,16 +1,14 @@
 //! `edit_file`: replaces passages of a file. The work is done in [`crate::edit`].
 
 use async_trait::async_trait;
-use llm::ToolSpec;
+use llm::{ProviderName, ToolSpec};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use similar::TextDiff;
 
+use super::apply_patch::writes_patches;
 use super::{Tool, ToolContext, ToolError, ToolOutput, parse};
-use crate::edit::{self, Applied, Edit, Match};
+use crate::edit::{self, Edit, report};
 use crate::untrusted::as_in_file;
-
-const MOST_DIFF_LINES: usize = 60;
 
 pub(super) struct EditFile;
 
@@ -65,6 +63,10 @@ impl Tool for EditFile {
         }
     }
 
+    fn is_for(&self, provider: ProviderName) -> bool {
+        !writes_patches(provider)
+    }
+
     async fn run(&self, input: Value, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
         let Input { path, edits } = parse(input)?;
         let before = ctx.workspace.read(&path)?;
@@ -77,28 +79,7 @@ impl Tool for EditFile {
             .collect();
         let (after, applied) = edit::apply(&before, &edits).map_err(|error| ToolError::Model(format!("{path:?} is unchanged: {error}")))?;
         ctx.workspace.write(&path, after.as_bytes())?;
-        Ok(ToolOutput { content: report(&path, &before, &after, &applied), changed: true, finish: None })
+        let content = report(&format!("{path} is changed"), "edit", &applied);
+        Ok(ToolOutput { content, changed: true, finish: None })
     }
-}
-
-/// Where the edits went. Where one matched only loosely, the model sees what became of it.
-fn report(path: &str, before: &str, after: &str, applied: &[Applied]) -> String {
-    let mut lines: Vec<String> = applied
-        .iter()
-        .enumerate()
-        .map(|(index, Applied { line, count, how })| match count {
-            1 => format!("edit {}: line {line}{}", index + 1, how.remark()),
-            count => format!("edit {}: {count} places, the first at line {line}{}", index + 1, how.remark()),
-        })
-        .collect();
-    lines.insert(0, format!("{path} is changed"));
-    if applied.iter().any(|applied| applied.how != Match::Exact) {
-        let diff = TextDiff::from_lines(before, after).unified_diff().context_radius(1).to_string();
-        let count = diff.lines().count();
-        lines.extend(diff.lines().take(MOST_DIFF_LINES).map(str::to_owned));
-        if count > MOST_DIFF_LINES {
-            lines.push(format!("({} lines more)", count - MOST_DIFF_LINES));
-        }
-    }
-    lines.join("\n")
 }

@@ -1,5 +1,6 @@
 //! The tools, one file each, and how the calls of one reply are carried out.
 
+mod apply_patch;
 mod edit_file;
 mod environment;
 mod finish;
@@ -14,7 +15,7 @@ mod write_file;
 
 use async_trait::async_trait;
 use domain::Finish;
-use llm::{Reply, StopReason, ToolCall, ToolResult, ToolSpec};
+use llm::{ProviderName, Reply, StopReason, ToolCall, ToolResult, ToolSpec};
 use process::{Limits, Sandbox};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -37,6 +38,12 @@ const FILE_TOOLS: &[&str] = &["read_file", "list_files", "search", "edit_file", 
 pub trait Tool: Send + Sync {
     /// What the model is told about it. Its schema is closed: `additionalProperties: false` throughout.
     fn spec(&self) -> ToolSpec;
+
+    /// Whether the models of `provider` are told about it. Whoever calls it all the same may: a job can change providers
+    /// between two steps.
+    fn is_for(&self, _provider: ProviderName) -> bool {
+        true
+    }
 
     /// Carries out one call. Ends by `ctx.deadline`, and within moments of `ctx.cancel`.
     ///
@@ -126,6 +133,7 @@ impl Toolbox {
             .with(list_files::ListFiles)
             .with(search::Search)
             .with(edit_file::EditFile)
+            .with(apply_patch::ApplyPatch)
             .with(write_file::WriteFile)
             .with(shell::Shell)
             .with(finish::FinishWork { with_comments: false })
@@ -138,16 +146,21 @@ impl Toolbox {
         self
     }
 
-    /// What the model is told about the tools, always in the same order.
+    /// All tools, always in the same order.
     pub fn specs(&self) -> Vec<ToolSpec> {
         self.tools.iter().map(|(spec, _)| spec.clone()).collect()
+    }
+
+    /// What the models of `provider` are told about the tools, always in the same order.
+    pub fn specs_for(&self, provider: ProviderName) -> Vec<ToolSpec> {
+        self.tools.iter().filter(|(_, tool)| tool.is_for(provider)).map(|(spec, _)| spec.clone()).collect()
     }
 
     fn named(&self, name: &str) -> Option<&(ToolSpec, Box<dyn Tool>)> {
         self.tools.iter().find(|(spec, _)| spec.name == name)
     }
 
-    async fn run(&self, call: &ToolCall, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, call: &ToolCall, provider: ProviderName, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
         let slot = ctx.environment.sandbox().and_then(Sandbox::slot).filter(|_| FILE_TOOLS.contains(&call.name.as_str()));
         match (self.named(&call.name), slot) {
             (Some((_, tool)), Some(slot)) => {
@@ -155,7 +168,7 @@ impl Toolbox {
             }
             (Some((_, tool)), None) => tool.run(call.input.clone(), ctx).await,
             (None, _) => {
-                let names: Vec<&str> = self.tools.iter().map(|(spec, _)| spec.name.as_str()).collect();
+                let names: Vec<String> = self.specs_for(provider).into_iter().map(|spec| spec.name).collect();
                 Err(ToolError::Malformed(format!("there is no tool {:?}; the tools are {}", call.name, names.join(", "))))
             }
         }
@@ -178,7 +191,7 @@ pub async fn run_tools(tools: &Toolbox, reply: &Reply, ctx: &ToolContext<'_>) ->
         let span = tracing::info_span!("tool", tool = name, otel.status_code = Empty);
         let outcome = match objection(call, &ran, is_cut, ctx) {
             Some(error) => Err(error),
-            None => tools.run(call, ctx).instrument(span.clone()).await,
+            None => tools.run(call, reply.provider, ctx).instrument(span.clone()).await,
         };
         if outcome.is_err() {
             span.record("otel.status_code", "ERROR");

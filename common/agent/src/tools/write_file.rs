@@ -21,7 +21,7 @@ impl Tool for WriteFile {
     fn spec(&self) -> ToolSpec {
         ToolSpec {
             name: "write_file".to_owned(),
-            description: "Writes a whole text file: a new one, folders included, or all of an old one. For a part of a file use edit_file."
+            description: "Writes a whole text file: a new one, folders included, or all of an old one. Where only a part of a file changes, edit it instead."
                 .to_owned(),
             input_schema: json!({
                 "type": "object",

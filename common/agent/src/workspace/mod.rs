@@ -1,19 +1,21 @@
 //! The checkout, as far as the file tools may reach: beneath its root and nowhere else.
 
-use std::io::{self, ErrorKind, Read, Write};
+mod change;
+
+use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, OpenOptions};
+use cap_std::fs::{Dir, Metadata};
 use domain::AllowedPaths;
+
+pub(crate) use change::Change;
 
 use crate::ToolError;
 
 /// The largest file that the tools read.
 const FILE_LIMIT_BYTES: u64 = 8 << 20;
-/// Where [`Workspace::write`] builds a file before it takes its place.
-const UNFINISHED: &str = ".codeteam-unfinished";
 
 /// A folder that cannot be left: the kernel resolves every path beneath it (openat2 with
 /// `RESOLVE_BENEATH` where there is one), so neither `..` nor a symbolic link, however it is swapped,
@@ -82,31 +84,39 @@ impl Workspace {
     /// Puts `content` at `path` in one move: whoever reads sees the old file or the new one. The folders on
     /// the way are made, permissions are kept, a symbolic link is followed. Returns whether the file is new.
     pub(crate) fn write(&self, path: &str, content: &[u8]) -> Result<bool, ToolError> {
-        let target = self.target(path)?;
-        let permissions = match self.dir.symlink_metadata(&target) {
-            Ok(_) => Some(self.regular_file(path, &target)?.permissions()),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(explain(path, &error)),
-        };
-        let parent = target.parent().unwrap_or(Path::new(""));
-        if !parent.as_os_str().is_empty() {
-            self.dir.create_dir_all(parent).map_err(|error| explain(path, &error))?;
-        }
-        let unfinished = parent.join(UNFINISHED);
-        let is_new = permissions.is_none();
-        // Whatever lies there is left over or a trap (a link, a pipe); the new file must be a fresh one.
-        self.dir.remove_file(&unfinished).ok();
-        let written = self.dir.open_with(&unfinished, OpenOptions::new().write(true).create_new(true)).and_then(|mut file| {
-            file.write_all(content)?;
-            permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions))?;
-            self.dir.rename(&unfinished, &self.dir, &target)
-        });
-        written.map_err(|error| {
-            // What matters is the error above; a left-over file is removed by the next write.
-            self.dir.remove_file(&unfinished).ok();
-            explain(path, &error)
-        })?;
+        let is_new = !self.exists(path)?;
+        self.change(&[Change::Write { path: path.to_owned(), content: content.to_owned(), like: None }])?;
         Ok(is_new)
+    }
+
+    /// Whether anything lies at `path`, be it a link to nothing.
+    pub(crate) fn exists(&self, path: &str) -> Result<bool, ToolError> {
+        match self.dir.symlink_metadata(relative(path)?) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(explain(path, &error)),
+        }
+    }
+
+    /// Whether the file at `path` may be removed.
+    pub(crate) fn removable(&self, path: &str) -> Result<(), ToolError> {
+        let link = self.link(path)?;
+        match self.dir.symlink_metadata(&link) {
+            Ok(metadata) if metadata.is_symlink() => Ok(()),
+            Ok(_) => self.regular_file(path, &link).map(|_| ()),
+            Err(error) => Err(explain(path, &error)),
+        }
+    }
+
+    /// The place of `path` itself: links on the way are followed, the last name is not.
+    fn link(&self, path: &str) -> Result<PathBuf, ToolError> {
+        let relative = relative(path)?;
+        refuse_git(path, &relative)?;
+        let name = relative.file_name().ok_or_else(|| ToolError::Model(format!("{path:?} is not a file name")))?;
+        let link = self.existing_ancestor(path, &relative)?.join(name);
+        refuse_git(path, &link)?;
+        self.refuse_others(path, &link)?;
+        Ok(link)
     }
 
     /// Where a write to `path` goes: the file that it leads to, or the place where a new one would be.
@@ -166,7 +176,7 @@ impl Workspace {
 }
 
 /// A path as the model must give it.
-fn relative(path: &str) -> Result<PathBuf, ToolError> {
+pub(crate) fn relative(path: &str) -> Result<PathBuf, ToolError> {
     let refuse = |why: &str| Err(ToolError::Model(format!("{path:?} {why}; give a path relative to the root of the repository")));
     let mut relative = PathBuf::new();
     for component in Path::new(path).components() {

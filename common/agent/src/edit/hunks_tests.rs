@@ -1,0 +1,118 @@
+use super::*;
+
+fn hunk(old: &[&str], new: &[&str]) -> Hunk {
+    let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    Hunk { old: owned(old), new: owned(new), ..Hunk::default() }
+}
+
+fn patched(content: &str, hunks: &[Hunk]) -> String {
+    apply_hunks(content, hunks).unwrap().0
+}
+
+fn refused(content: &str, hunks: &[Hunk]) -> String {
+    apply_hunks(content, hunks).unwrap_err().to_string()
+}
+
+#[test]
+fn hunks_stand_on_whole_lines() {
+    assert_eq!(patched("ab\nb\nbc\n", &[hunk(&["b"], &["x"])]), "ab\nx\nbc\n");
+    let reason = refused("ab\n", &[hunk(&["b"], &["x"])]);
+    assert!(reason.contains("the hunk stands nowhere"), "{reason}");
+}
+
+#[test]
+fn several_hunks_are_made_together_and_their_contexts_may_overlap() {
+    let hunks = [hunk(&["a", "b", "c"], &["a", "B", "c"]), hunk(&["c", "d", "e"], &["c", "D", "e"])];
+    assert_eq!(patched("a\nb\nc\nd\ne\n", &hunks), "a\nB\nc\nD\ne\n");
+    let same = [hunk(&["a", "b"], &["a", "B"]), hunk(&["b", "c"], &["x", "c"])];
+    assert_eq!(refused("a\nb\nc\n", &same), "edit 2: it changes lines that hunk 1 changes too; make one hunk of both");
+}
+
+#[test]
+fn a_hunk_that_fits_several_places_belongs_between_its_neighbours() {
+    let file = "x\na\nx\nb\nx\n";
+    let hunks = [hunk(&["a"], &["A"]), hunk(&["x"], &["X"]), hunk(&["b"], &["B"])];
+    assert_eq!(patched(file, &hunks), "x\nA\nX\nB\nx\n");
+    assert_eq!(
+        refused(file, &[hunk(&["x"], &["X"])]),
+        "edit 1: it fits 3 places (lines 1, 3, 5); give more lines of context, or the lines above it after @@"
+    );
+    let all = [hunk(&["x"], &["1"]), hunk(&["x"], &["2"]), hunk(&["x"], &["3"])];
+    assert_eq!(patched(file, &all), "1\na\n2\nb\n3\n");
+    assert!(refused(file, &all[..2]).contains("it fits 3 places"));
+}
+
+#[test]
+fn anchors_tell_equal_places_apart() {
+    let file = "class A:\n    def f(self):\n        return 1\n\n    def g(self):\n        return 1\n\nclass B:\n    def f(self):\n        return 1\n";
+    let with = |anchors: &[&str]| Hunk {
+        anchors: anchors.iter().map(|anchor| (*anchor).to_owned()).collect(),
+        ..hunk(&["        return 1"], &["        return 2"])
+    };
+    let line = |anchors: &[&str]| apply_hunks(file, &[with(anchors)]).map(|(_, applied)| applied[0].line);
+    assert_eq!(line(&["class B:"]), Ok(10));
+    assert_eq!(line(&["class A", "def g(self):"]), Ok(6));
+    assert_eq!(line(&["class A:", "def f"]), Ok(3));
+    assert!(line(&["class A:"]).unwrap_err().reason.contains("2 places (lines 3, 6)"));
+    assert!(line(&["def f(self):"]).unwrap_err().reason.contains("2 places (lines 3, 10)"));
+    assert!(line(&["class C:"]).is_err());
+    // Where the lines themselves tell the place, a wrong anchor does no harm.
+    let unique = Hunk { anchors: vec!["class C:".to_owned()], ..hunk(&["    def g(self):"], &["    def h(self):"]) };
+    assert!(patched(file, &[unique]).contains("def h"));
+}
+
+#[test]
+fn what_is_only_alike_is_not_taken_above_what_an_anchor_names() {
+    let file = "class A:\n    x = 1\n\nclass B:\n    y = 1\n";
+    let hunk = |anchor: &str| Hunk { anchors: vec![anchor.to_owned()], ..hunk(&["x = 1"], &["x = 2"]) };
+    assert_eq!(patched(file, &[hunk("class A")]), file.replace("x = 1", "x = 2"));
+    assert!(refused(file, &[hunk("class B")]).contains("begins at line 2, above what its @@ names"));
+}
+
+#[test]
+fn a_line_number_decides_only_when_it_is_much_nearer_to_one_place() {
+    let file = format!("x\n{}x\n", "a\n".repeat(18));
+    let near = |line| Hunk { near_line: Some(line), ..hunk(&["x"], &["y"]) };
+    assert_eq!(apply_hunks(&file, &[near(15)]).unwrap().1[0].line, 20);
+    assert!(refused(&file, &[near(11)]).contains("about equally near to line 11"));
+}
+
+#[test]
+fn the_end_of_the_file_is_preferred_where_the_hunk_says_so() {
+    let end = Hunk { at_end: true, ..hunk(&["x"], &["y"]) };
+    assert_eq!(patched("x\nx\n", std::slice::from_ref(&end)), "x\ny\n");
+    assert_eq!(patched("x\na\n", &[end]), "y\na\n");
+}
+
+#[test]
+fn lines_without_context_need_to_say_where() {
+    let add = hunk(&[], &["new"]);
+    assert!(refused("a\n", std::slice::from_ref(&add)).contains("does not say where"));
+    assert_eq!(patched("", std::slice::from_ref(&add)), "new\n");
+    assert_eq!(patched("a\nb", &[Hunk { at_end: true, ..add.clone() }]), "a\nb\nnew");
+    assert_eq!(patched("a\nb\n", &[Hunk { anchors: vec!["a".to_owned()], ..add.clone() }]), "a\nnew\nb\n");
+    assert_eq!(patched("a\r\nb\r\n", &[Hunk { near_line: Some(1), ..add.clone() }]), "a\r\nnew\r\nb\r\n");
+    assert!(refused("a\na\n", &[Hunk { anchors: vec!["a".to_owned()], ..add.clone() }]).contains("several places"));
+    assert!(refused("a\n", &[Hunk { anchors: vec!["z".to_owned()], ..add }]).contains("nowhere in the file"));
+}
+
+#[test]
+fn an_empty_line_that_only_sets_hunks_apart_is_no_part_of_them() {
+    let loose = Hunk { loose_end: 1, ..hunk(&["a", ""], &["A", ""]) };
+    assert_eq!(patched("a\nb\n", std::slice::from_ref(&loose)), "A\nb\n");
+    assert_eq!(patched("a\n\nb\n", &[loose]), "A\n\nb\n");
+}
+
+#[test]
+fn a_missing_final_newline_and_line_endings_are_kept() {
+    assert_eq!(patched("a\nb", &[hunk(&["b"], &["x", "y"])]), "a\nx\ny");
+    assert_eq!(patched("a\nb", &[hunk(&["a", "b"], &["a"])]), "a");
+    assert_eq!(patched("a\nb", &[hunk(&["a", "b"], &["a", "b"])]), "a\nb");
+    assert_eq!(patched("\u{feff}a\r\nb\r\nc\n", &[hunk(&["a", "b"], &["a", "x", "y"])]), "\u{feff}a\r\nx\r\ny\r\nc\n");
+}
+
+#[test]
+fn lines_that_differ_in_indentation_are_indented_as_the_file_is() {
+    let (content, applied) = apply_hunks("if a:\n\tb()\n\tc()\n", &[hunk(&["    b()"], &["    if d:", "        b()"])]).unwrap();
+    assert_eq!((content.as_str(), applied[0].how), ("if a:\n\tif d:\n\t\tb()\n\tc()\n", Match::Indentation));
+}

@@ -1,0 +1,243 @@
+//! What the edit engine makes of real changes: hunks of real histories, quoted as models quote them, through the tools.
+//!
+//! `CASES=10000 cargo test -p agent --test all hunks -- --nocapture` takes more of them and shows the figures; `NOTES=FILE` writes down
+//! whatever was refused or wrong. Every result is compared byte for byte.
+
+mod forms;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::fixture::Bench;
+use sources::{Hunk, Pair};
+
+/// Hunks that the suite takes.
+const CASES: usize = 1_050;
+/// Of so many hunks one goes through all forms, the others through the first ones, where the time of the suite counts.
+const SELDOM: usize = 4;
+/// Fewer would prove nothing.
+const LEAST: usize = 1_000;
+
+/// How often something came out how.
+#[derive(Default)]
+struct Tally {
+    exact: usize,
+    refused: usize,
+    /// Done, and not what was meant: another place, or other bytes.
+    wrong: usize,
+    /// What was refused or wrong, for people.
+    notes: Vec<String>,
+}
+
+impl Tally {
+    fn rate(&self) -> f64 {
+        self.exact as f64 / (self.exact + self.refused + self.wrong).max(1) as f64
+    }
+}
+
+type Tallies = BTreeMap<&'static str, Tally>;
+
+#[tokio::test]
+async fn real_hunks_apply_where_they_belong_or_not_at_all() {
+    let (pairs, told) = sources::pairs().await;
+    let all: Vec<(usize, Hunk)> =
+        pairs.iter().enumerate().flat_map(|(index, pair)| pair.hunks().into_iter().map(move |hunk| (index, hunk))).collect();
+    assert!(all.len() >= LEAST, "only {} hunks, where {LEAST} are needed, from {told}", all.len());
+    let cases: usize = variable("CASES").and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let chosen: Vec<&(usize, Hunk)> = evenly(&all, cases);
+    let bench = Bench::new();
+    let mut tallies = Tallies::new();
+    for (turn, (index, hunk)) in chosen.iter().enumerate() {
+        let pair = &pairs[*index];
+        let every = turn % SELDOM == 0 || variable("CASES").is_some();
+        edits(&bench, pair, hunk, every, &mut tallies).await;
+        patches(&bench, pair, hunk, every, &mut tallies).await;
+        stale(&bench, pair, hunk, &mut tallies).await;
+    }
+    let files: Vec<&Pair> = evenly(&pairs, cases / 4);
+    for pair in files {
+        whole(&bench, pair, &mut tallies).await;
+    }
+    eprintln!("{} hunks of {}, from {told}", chosen.len(), all.len());
+    let mut notes_file = variable("NOTES").map(|path| std::fs::File::create(path).unwrap());
+    for (form, tally) in &tallies {
+        let Tally { exact, refused, wrong, notes } = tally;
+        eprintln!("{form:<40} {:>7.3} %  exact {exact}, refused {refused}, wrong {wrong}", tally.rate() * 100.0);
+        if let Some(file) = &mut notes_file {
+            notes.iter().for_each(|note| writeln!(file, "{note}").unwrap());
+        }
+    }
+    for (form, least) in GOALS {
+        let tally = &tallies[form];
+        assert_eq!(tally.wrong, 0, "{form}: {}", some(&tally.notes));
+        assert!(tally.rate() >= *least, "{form}: {:.4} is less than {least}: {}", tally.rate(), some(&tally.notes));
+    }
+    assert_eq!(tallies.len(), GOALS.len());
+}
+
+/// The least part that has to come out byte for byte; the rest has to be refused.
+const GOALS: &[(&str, f64)] = &[
+    ("edit: as it stands", 0.99),
+    ("edit: as it stands, without near_line", 0.95),
+    ("edit: less indented", 0.98),
+    ("edit: tabs for spaces", 0.98),
+    ("edit: other space at the ends", 0.98),
+    ("edit: typographic", 0.98),
+    ("edit: old without indentation", 0.98),
+    (FLAT_EDIT, 0.95),
+    ("edit: stale", 0.9),
+    ("patch: one hunk", 0.95),
+    ("patch: one hunk, with @@", 0.98),
+    ("patch: one hunk, less indented", 0.9),
+    (FLAT_PATCH, 0.95),
+    ("patch: all hunks of a file", 0.98),
+    ("patch: all hunks of a file, with @@", 0.99),
+    ("patch: stale", 0.9),
+];
+
+/// Here new lines have lost their indentation too, and nobody can know all of it: the place is what counts.
+const FLAT_EDIT: &str = "edit: all without indentation (place)";
+const FLAT_PATCH: &str = "patch: all without indentation (place)";
+
+/// One hunk through `edit_file`. `read_file` shows the numbers of lines; a model remembers them about.
+async fn edits(bench: &Bench, pair: &Pair, hunk: &Hunk, every: bool, tallies: &mut Tallies) {
+    let expected = pair.with(hunk);
+    let forms = [
+        ("edit: as it stands", Some(hunk.clone())),
+        ("edit: less indented", forms::dedented(hunk)),
+        ("edit: old without indentation", forms::flat_old(hunk)),
+        ("edit: as it stands, without near_line", Some(hunk.clone())),
+        (FLAT_EDIT, forms::flat(hunk)),
+        ("edit: tabs for spaces", forms::tabs(hunk)),
+        ("edit: other space at the ends", forms::trailing(hunk)),
+        ("edit: typographic", forms::typographic(hunk)),
+    ];
+    for (form, quoted) in forms.into_iter().take(if every { usize::MAX } else { 3 }) {
+        let Some(quoted) = quoted else { continue };
+        let near = (!form.contains("without near_line")).then_some(hunk.first + 3);
+        let edit = json!({ "old": quoted.old.concat(), "new": quoted.new.concat(), "near_line": near });
+        outcome(bench, pair, &expected, form, "edit_file", &edit, tallies).await;
+    }
+}
+
+/// One hunk through `apply_patch`.
+async fn patches(bench: &Bench, pair: &Pair, hunk: &Hunk, every: bool, tallies: &mut Tallies) {
+    let expected = pair.with(hunk);
+    let forms = [
+        ("patch: one hunk, with @@", Some(hunk.clone()), true),
+        ("patch: one hunk", Some(hunk.clone()), false),
+        ("patch: one hunk, less indented", forms::dedented(hunk), false),
+        (FLAT_PATCH, forms::flat(hunk), true),
+    ];
+    for (form, quoted, anchored) in forms.into_iter().take(if every { usize::MAX } else { 1 }) {
+        let Some(quoted) = quoted else { continue };
+        let anchors = if anchored { forms::enclosing(pair, hunk) } else { Vec::new() };
+        let patch = forms::patch("file", [(&quoted, anchors)]);
+        outcome(bench, pair, &expected, form, "apply_patch", &json!(patch), tallies).await;
+    }
+}
+
+/// All hunks of a file in one patch.
+async fn whole(bench: &Bench, pair: &Pair, tallies: &mut Tallies) {
+    let hunks = pair.hunks();
+    let bare = forms::patch("file", hunks.iter().map(|hunk| (hunk, Vec::new())));
+    outcome(bench, pair, &pair.after, "patch: all hunks of a file", "apply_patch", &json!(bare), tallies).await;
+    let anchored = forms::patch("file", hunks.iter().map(|hunk| (hunk, forms::enclosing(pair, hunk))));
+    outcome(bench, pair, &pair.after, "patch: all hunks of a file, with @@", "apply_patch", &json!(anchored), tallies).await;
+}
+
+/// The hunk on a file in which one of its lines has changed since: it must be refused, with the lines that are there now.
+async fn stale(bench: &Bench, pair: &Pair, hunk: &Hunk, tallies: &mut Tallies) {
+    let Some((index, line)) = forms::stale(hunk) else { return };
+    let mut changed = hunk.clone();
+    changed.new = hunk.old.clone();
+    changed.new[index] = line;
+    let now = Pair { path: pair.path.clone(), before: pair.with(&changed), after: String::new() };
+    if stands(&now.before, &hunk.old) {
+        return;
+    }
+    let edit = json!({ "old": hunk.old.concat(), "new": hunk.new.concat(), "near_line": hunk.first + 3 });
+    let patch = json!(forms::patch("file", [(hunk, forms::enclosing(pair, hunk))]));
+    for (form, tool, input) in [("edit: stale", "edit_file", edit), ("patch: stale", "apply_patch", patch)] {
+        let mut own = Tallies::new();
+        let reason = outcome(bench, &now, "", form, tool, &input, &mut own).await;
+        let tally = tallies.entry(form).or_default();
+        let number = hunk.first + index + 1;
+        match reason {
+            Some(reason) if reason.contains(&format!("\n{number:>6}\t")) => tally.exact += 1,
+            Some(reason) => {
+                tally.refused += 1;
+                tally.notes.push(format!("--- {} line {number}: {reason}", pair.path));
+            }
+            None => {
+                tally.wrong += 1;
+                tally.notes.push(format!("--- {} line {number}: done, though the line had changed", pair.path));
+            }
+        }
+    }
+}
+
+/// Whether whole lines of `text` are exactly these.
+fn stands(text: &str, lines: &[String]) -> bool {
+    let text: Vec<&str> = text.split_inclusive('\n').collect();
+    text.windows(lines.len()).any(|window| window == lines)
+}
+
+/// Makes one call on a fresh file, and counts how it came out; the reason of a refusal.
+async fn outcome(
+    bench: &Bench,
+    pair: &Pair,
+    expected: &str,
+    form: &'static str,
+    tool: &str,
+    input: &Value,
+    tallies: &mut Tallies,
+) -> Option<String> {
+    bench.put("file", &pair.before);
+    let input = if tool == "edit_file" { json!({ "path": "file", "edits": [input] }) } else { json!({ "input": input }) };
+    let result = bench.call(tool, input.clone()).await;
+    let now = bench.get("file");
+    let tally = tallies.entry(form).or_default();
+    let note = |what: &str| format!("--- {form}: {} {what}: {}\n{}", pair.path, result.content, input);
+    if result.is_error {
+        assert_eq!(now, pair.before, "a refused call changes nothing");
+        tally.refused += 1;
+        tally.notes.push(note("refused"));
+        return Some(result.content);
+    }
+    let flat = |text: &str| -> String { text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect() };
+    if now == expected || ([FLAT_EDIT, FLAT_PATCH].contains(&form) && flat(&now) == flat(expected)) {
+        tally.exact += 1;
+    } else {
+        tally.wrong += 1;
+        tally.notes.push(note(&format!("wrong, {}", first_difference(&now, expected))));
+    }
+    None
+}
+
+fn first_difference(now: &str, expected: &str) -> String {
+    let differs = (1..).zip(now.lines().zip(expected.lines())).find(|(_, (now, expected))| now != expected);
+    format!("{differs:?}, {} lines for {}", now.lines().count(), expected.lines().count())
+}
+
+/// Some of what there is to say.
+fn some(notes: &[String]) -> String {
+    notes.iter().take(3).map(|note| note.chars().take(2_000).collect::<String>()).collect::<Vec<_>>().join("\n")
+}
+
+/// `count` of them, as far apart as can be.
+fn evenly<T>(all: &[T], count: usize) -> Vec<&T> {
+    let count = count.min(all.len());
+    (0..count).map(|index| &all[index * all.len() / count]).collect()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no `config`: how many cases to try, and where cargo's packages lie, is asked for by the environment"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
