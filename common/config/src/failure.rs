@@ -65,6 +65,7 @@ pub fn of_git(error: GitError) -> HandlerError {
         | GitError::Conflict { .. }
         | GitError::Rejected { .. }
         | GitError::Invalid { .. }
+        | GitError::OverLimit { .. }
         | GitError::TooLarge { .. } => HandlerError::Invalid(error.to_string()),
     }
 }

@@ -199,7 +199,7 @@ impl Services {
     pub fn git(&self) -> Git {
         let network_environment = self.settings.environment.only(&["HOME", "HTTPS_PROXY", "SSH_AUTH_SOCK", "SSL_CERT_FILE"]);
         let options = GitOptions::new(&self.settings.path, self.settings.state_dir.join("mirrors"));
-        Git::new(GitOptions { network_environment, ..options })
+        Git::new(GitOptions { network_environment, limits: self.settings.repository_limits, ..options })
     }
 
     /// Where jobs are checked out: a folder for each database, since what no lease of this one holds is

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use domain::{Caps, MicroUsd, Mode, Secret};
+use git::RepositoryLimits;
 use process::sandbox::{Level, Machine, toolchains};
 use redact::Redactor;
 use store::Route;
@@ -75,6 +76,8 @@ pub struct Settings {
     /// `RETENTION_EVENTS_MONTHS`, `RETENTION_STEPS_MONTHS`, `RETENTION_LEDGER_MONTHS`: how many months the always-on
     /// service keeps beside the current one; all unless set.
     pub retention: Keep,
+    /// `MIRROR_MAX_BYTES`, `CHECKOUT_MAX_FILES`, `FILE_MAX_BYTES`, `CHECKPOINT_MAX_BYTES`: how large a repository may be.
+    pub repository_limits: RepositoryLimits,
     /// `METRICS=emf`: `serve` and `work` print figures for CloudWatch on standard output.
     pub metrics_emf: bool,
     /// `LOG_FORMAT`: `json`, `text`, or, as when it is not set, what suits the command and its standard error.
@@ -190,6 +193,8 @@ impl Settings {
         };
         let caps = "a whole number greater than 0 (it can only lower the mode's cap)";
         let months = "a whole number of months greater than 0";
+        let whole = "a whole number greater than 0";
+        let usual = RepositoryLimits::default();
         Ok(Self {
             database_url: secret("DATABASE_URL"),
             database_connections: positive(text, "DATABASE_CONNECTIONS", "a whole number greater than 0")?.unwrap_or(8),
@@ -223,6 +228,12 @@ impl Settings {
                 events: positive(text, "RETENTION_EVENTS_MONTHS", months)?,
                 steps: positive(text, "RETENTION_STEPS_MONTHS", months)?,
                 ledger: positive(text, "RETENTION_LEDGER_MONTHS", months)?,
+            },
+            repository_limits: RepositoryLimits {
+                mirror_bytes: positive(text, "MIRROR_MAX_BYTES", whole)?.unwrap_or(usual.mirror_bytes),
+                files: positive(text, "CHECKOUT_MAX_FILES", whole)?.unwrap_or(usual.files),
+                file_bytes: positive(text, "FILE_MAX_BYTES", whole)?.unwrap_or(usual.file_bytes),
+                pack_bytes: positive(text, "CHECKPOINT_MAX_BYTES", whole)?.unwrap_or(usual.pack_bytes),
             },
             metrics_emf: choice(text, "METRICS", &[("emf", true)])?.unwrap_or(false),
             log_format: choice(text, "LOG_FORMAT", &[("json", Some(Format::Json)), ("text", Some(Format::Text)), ("auto", None)])?

@@ -4,7 +4,7 @@ use process::Exit;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::git::{OUTPUT_CAP, failed};
+use crate::git::failed;
 use crate::{Checkout, CommitId, GitError, Identity, Snapshot, TreeId};
 
 /// A workspace as the difference to its base commit.
@@ -22,7 +22,7 @@ impl Checkout {
     /// Takes a snapshot and packs what is new in it. Four processes, two when nothing has changed.
     ///
     /// # Errors
-    /// [`GitError::TooLarge`] when what is new has more than 256 MiB.
+    /// [`GitError::OverLimit`] when what is new is larger than [`RepositoryLimits::pack_bytes`](crate::RepositoryLimits).
     pub async fn checkpoint(&self) -> Result<Checkpoint, GitError> {
         let Snapshot { tree, left_out } = self.snapshot().await?;
         let pack = if tree == self.base_tree { Vec::new() } else { self.pack(&tree).await? };
@@ -77,10 +77,12 @@ impl Checkout {
         let commit = self.commit(tree, "checkpoint", &nobody, None, OffsetDateTime::UNIX_EPOCH).await?;
         let pack =
             self.git.in_repository(&self.trusted, ["pack-objects", "--quiet", "--revs", "--thin", "--delta-base-offset", "--stdout"]);
+        let limits = self.git.limits();
+        let pack = pack.output_cap(usize::try_from(limits.pack_bytes).unwrap_or(usize::MAX));
         let output = self.git.attempt(pack.stdin(format!("{commit}\n^{}\n", self.base)), &CancellationToken::new()).await?;
         match output.exit {
             Exit::Code(0) if output.stdout_omitted_bytes == 0 => Ok(output.stdout),
-            Exit::Code(0) => Err(GitError::TooLarge { what: "checkpoint".to_owned(), limit_bytes: OUTPUT_CAP }),
+            Exit::Code(0) => Err(GitError::OverLimit { what: "the checkpoint".to_owned(), limit: limits.pack() }),
             _ => Err(failed(&output)),
         }
     }

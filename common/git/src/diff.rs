@@ -58,11 +58,14 @@ impl Checkout {
 }
 
 impl Mirror {
-    /// The unified diff from one commit to another. One process.
+    /// The unified diff from one commit to another. One process, more where a partial mirror lacks files of theirs.
     ///
     /// # Errors
     /// When git fails, as it does where a commit is not there.
     pub async fn diff(&self, from: &CommitId, to: &CommitId) -> Result<String, GitError> {
+        let cancel = CancellationToken::new();
+        self.bring(from, &cancel).await?;
+        self.bring(to, &cancel).await?;
         diff(&self.git, &self.dir, from.as_str(), to.as_str()).await
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use process::{Exit, ProcessError};
 
-use crate::CommitId;
+use crate::{CommitId, Limit};
 
 /// Why git could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,14 @@ pub enum GitError {
         value: String,
         /// What is asked of it.
         rule: &'static str,
+    },
+    /// Larger than this worker allows; its operator can.
+    #[error("{what} has more than {limit}")]
+    OverLimit {
+        /// The repository, a path, or `the checkpoint`.
+        what: String,
+        /// Which limit.
+        limit: Limit,
     },
     /// More than the caller is ready to take.
     #[error("{what} has more than {limit_bytes} bytes")]

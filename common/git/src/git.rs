@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use process::{Command, Exit, Output, run};
+use process::{Command, Exit, Limits, Output, run};
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::last_words;
-use crate::{GitError, Remote};
+use crate::{GitError, Remote, RepositoryLimits};
 
 /// What git may not do, on every command line. Configuration on the command line outranks every file.
 const SETTINGS: &[&str] = &[
@@ -21,6 +21,9 @@ const SETTINGS: &[&str] = &[
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
     "core.askPass=",
+    // Names that other file systems take for `.git`: a repository that has one is refused everywhere.
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
     "core.quotePath=false",
     "core.untrackedCache=false",
     "core.splitIndex=false",
@@ -55,6 +58,8 @@ pub struct GitOptions {
     pub mirrors: PathBuf,
     /// How long one git may take.
     pub timeout: Duration,
+    /// How large a repository may be.
+    pub limits: RepositoryLimits,
 }
 
 impl GitOptions {
@@ -66,6 +71,7 @@ impl GitOptions {
             network_environment: Vec::new(),
             mirrors: mirrors.into(),
             timeout: Duration::from_secs(300),
+            limits: RepositoryLimits::default(),
         }
     }
 }
@@ -93,6 +99,10 @@ impl Git {
 
     pub(crate) fn mirrors(&self) -> &Path {
         &self.options.mirrors
+    }
+
+    pub(crate) fn limits(&self) -> &RepositoryLimits {
+        &self.options.limits
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -153,7 +163,7 @@ impl Git {
         }
     }
 
-    /// Runs `subcommand` with `options` and then the remote, `rest` after it: the one way to talk to one.
+    /// Runs `subcommand` and then the remote, `rest` after it, with `input`: the one way to talk to one.
     ///
     /// Without a `git_dir` it runs outside of any repository.
     ///
@@ -165,13 +175,14 @@ impl Git {
         remote: &Remote,
         subcommand: &[&str],
         rest: &[&str],
+        input: Vec<u8>,
         cancel: &CancellationToken,
     ) -> Result<Output, GitError> {
         let credentials = remote.credentials().map(|secret| self.credential_file(secret.expose())).transpose()?;
         let helper =
             credentials.iter().flat_map(|file| ["-c".to_owned(), format!("credential.helper=store --file={}", quoted(file.path()))]);
         let other_half = "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c receive.autogc=false -c safe.directory=*";
-        let (flag, half) = if subcommand[0] == "push" { ("--receive-pack", "receive-pack") } else { ("--upload-pack", "upload-pack") };
+        let (flag, half) = if subcommand.contains(&"push") { ("--receive-pack", "receive-pack") } else { ("--upload-pack", "upload-pack") };
         let other_half = remote.is_local().then(|| format!("{flag}={other_half} {half}"));
         let args = helper
             .chain(subcommand.iter().map(|&arg| arg.to_owned()))
@@ -180,7 +191,10 @@ impl Git {
         let command = self.in_repository(git_dir.unwrap_or(Path::new("/nonexistent")), args.chain(rest.iter().map(|&arg| arg.to_owned())));
         let command =
             command.env("GIT_ALLOW_PROTOCOL", remote.protocol()).env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15");
-        self.attempt(command.envs(self.options.network_environment.iter().cloned()), cancel).await
+        let command = command.envs(self.options.network_environment.iter().cloned()).stdin(input);
+        // What is fetched goes into few files, and no limit of git's own ends that.
+        let most = subcommand.contains(&"fetch").then_some(self.options.limits.mirror_bytes);
+        self.attempt(command.limits(Limits { file_size_bytes: most, ..Limits::default() }), cancel).await
     }
 
     /// A file that only we can read, gone when it is dropped: a password must not be seen in the list of

@@ -7,7 +7,8 @@
 //! never runs.
 //!
 //! Remotes are fetched into one bare [`Mirror`] each, shared by all checkouts, which borrow its objects.
-//! A mirror is never garbage-collected while a checkout may borrow from it.
+//! A mirror is never garbage-collected while a checkout may borrow from it. Mirrors of remotes elsewhere are partial: the
+//! contents of files come when a commit is checked out, those of older commits stay where they are.
 //!
 //! Every git runs with a built environment: no system, user or other configuration, no hooks, no prompts,
 //! no submodules, no protocol but that of the remote at hand, and with a deadline. Each function says how
@@ -15,6 +16,8 @@
 //!
 //! What is deliberately absent: smudge and clean filters (a repository with Git LFS is seen as its
 //! pointers), submodules (their entries are kept as they are), and `--force`.
+//!
+//! How large a repository may be is said by [`RepositoryLimits`].
 
 mod changed;
 mod checkout;
@@ -26,6 +29,7 @@ mod id;
 mod index;
 mod keep;
 mod layout;
+mod limits;
 mod listing;
 mod mirror;
 mod push;
@@ -39,6 +43,7 @@ pub use error::GitError;
 pub use git::{Git, GitOptions};
 pub use id::{CommitId, Identity, TreeId};
 pub use keep::Kept;
+pub use limits::{Limit, RepositoryLimits};
 pub use listing::CommittedFile;
 pub use mirror::Mirror;
 pub use remote::Remote;

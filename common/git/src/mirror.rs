@@ -19,6 +19,9 @@ const HEAD: &str = "refs/codeteam/HEAD";
 /// git holds a lock on a ref for moments; one that is this much older was left by a git that was killed.
 const STALE: Duration = Duration::from_secs(30);
 
+/// What git says when the half of it that writes was ended by SIGXFSZ, the signal for a file larger than allowed.
+const FILE_TOO_LARGE: &str = "died of signal 25";
+
 /// What git says about a lock that is in its way.
 const LOCKED: &str = ".lock': File exists";
 
@@ -45,19 +48,20 @@ impl Git {
     /// Fetches `remote` into its mirror. Any number of tasks and processes may do so at once: they wait for
     /// each other. Two processes.
     ///
+    /// From a remote elsewhere come commits and folders, without the contents of files, where it can leave these out (partial
+    /// clone); [`Mirror::bring`] fetches those of one commit. One that cannot sends everything.
+    ///
     /// # Errors
-    /// [`GitError::NotFound`], [`GitError::Denied`], [`GitError::Unreachable`], [`GitError::Empty`].
+    /// [`GitError::NotFound`], [`GitError::Denied`], [`GitError::Unreachable`], [`GitError::Empty`],
+    /// [`GitError::OverLimit`].
     pub async fn mirror(&self, remote: &Remote, cancel: &CancellationToken) -> Result<Mirror, GitError> {
         let head = self.head(remote, cancel).await?;
         let root = std::path::absolute(self.mirrors()).map_err(GitError::io("find", self.mirrors()))?;
         fs::create_dir_all(&root).map_err(GitError::io("create", &root))?;
         let dir = root.join(remote.folder());
-        let lock = dir.with_extension("lock");
-        let _alone = tokio::select! {
-            lock = lock_file(&lock, self.timeout()) => lock?,
-            () = cancel.cancelled() => return Err(GitError::Cancelled),
-        };
-        if !dir.is_dir() {
+        let _alone = lock(&dir, self.timeout(), cancel).await?;
+        let is_new = !dir.is_dir();
+        if is_new {
             let new = tempfile::Builder::new().prefix(".mirror-").tempdir_in(&root).map_err(GitError::io("create a folder in", &root))?;
             let layout = Layout { id_length: head.id_length, borrows_from: None, branch: "none", at: None, bare: true };
             layout.create(new.path())?;
@@ -70,13 +74,17 @@ impl Git {
                 remove_stale_locks(&mirror.dir)?;
                 mirror.fetch(cancel).await.map_err(|error| still_locked(error, &mirror.dir))?;
             }
+            Err(error @ GitError::OverLimit { .. }) if is_new => {
+                remove(&mirror.dir)?;
+                return Err(error);
+            }
             result => result?,
         }
         Ok(mirror)
     }
 
     async fn head(&self, remote: &Remote, cancel: &CancellationToken) -> Result<Head, GitError> {
-        let output = self.talk(None, remote, &["ls-remote", "--quiet", "--symref"], &["HEAD", "refs/heads/*"], cancel).await?;
+        let output = self.talk(None, remote, &["ls-remote", "--quiet", "--symref"], &["HEAD", "refs/heads/*"], Vec::new(), cancel).await?;
         if output.exit != Exit::Code(0) {
             return Err(failed(&output).about_remote(&remote.to_string()));
         }
@@ -139,10 +147,45 @@ impl Mirror {
         let head = format!("+HEAD:{HEAD}");
         let refs: &[&str] =
             if self.head.commit.is_some() { &["+refs/heads/*:refs/heads/*", &head] } else { &["+refs/heads/*:refs/heads/*"] };
-        let fetch = ["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--no-auto-maintenance"];
-        let output = self.git.talk(Some(&self.dir), &self.remote, &fetch, refs, cancel).await?;
+        self.fetch_with(&["fetch", "--prune", "--update-shallow"], refs, Vec::new(), cancel).await
+    }
+
+    /// Fetches the contents of the files of `commit` that a partial mirror lacks. No process for a remote on this machine,
+    /// one where nothing is missing, else two.
+    ///
+    /// # Errors
+    /// [`GitError::Denied`], [`GitError::Unreachable`], [`GitError::OverLimit`]; [`GitError::Failed`] when the mirror does not
+    /// have the commit.
+    pub async fn bring(&self, commit: &CommitId, cancel: &CancellationToken) -> Result<(), GitError> {
+        if self.remote.is_local() {
+            return Ok(());
+        }
+        let list = ["rev-list", "--objects", "--missing=print", "--no-object-names", "--no-walk", commit.as_str()];
+        let listed = self.git.output(self.git.in_repository(&self.dir, list), cancel).await?.stdout_text();
+        let missing: String = listed.lines().filter_map(|line| line.strip_prefix('?')).flat_map(|id| [id, "\n"]).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let _alone = lock(&self.dir, self.git.timeout(), cancel).await?;
+        // What we have says nothing about what we lack: git asks for missing objects in the same way.
+        let fetch = ["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--stdin"];
+        self.fetch_with(&fetch, &[], missing.into_bytes(), cancel).await
+    }
+
+    async fn fetch_with(&self, fetch: &[&str], refs: &[&str], input: Vec<u8>, cancel: &CancellationToken) -> Result<(), GitError> {
+        let mut fetch = [fetch, &["--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"]].concat();
+        if !self.remote.is_local() {
+            fetch.push("--filter=blob:none");
+        }
+        let output = self.git.talk(Some(&self.dir), &self.remote, &fetch, refs, input, cancel).await?;
+        let over = || GitError::OverLimit { what: format!("the mirror of {}", self.remote), limit: self.git.limits().mirror() };
         match output.exit {
+            Exit::Code(0) if size_bytes(&self.dir.join("objects"))? > self.git.limits().mirror_bytes => Err(over()),
             Exit::Code(0) => Ok(()),
+            _ if output.stderr_text().contains(FILE_TOO_LARGE) => {
+                remove_unfinished(&self.dir)?;
+                Err(over())
+            }
             _ => Err(failed(&output).about_remote(&self.remote.to_string())),
         }
     }
@@ -153,6 +196,39 @@ fn still_locked(error: GitError, dir: &Path) -> GitError {
     match error {
         GitError::Failed { said, .. } if said.contains(LOCKED) => GitError::io("fetch into", dir)(io::Error::other(said)),
         error => error,
+    }
+}
+
+/// The bytes of all files in a folder.
+fn size_bytes(folder: &Path) -> Result<u64, GitError> {
+    let mut size = 0;
+    for entry in folder.read_dir().map_err(GitError::io("read", folder))? {
+        let path = entry.map_err(GitError::io("read", folder))?.path();
+        // What git moves or removes meanwhile counts nothing.
+        let Ok(status) = path.symlink_metadata() else { continue };
+        size += if status.is_dir() { size_bytes(&path)? } else { status.len() };
+    }
+    Ok(size)
+}
+
+/// Removes what a git that was killed had not finished: nobody else fetches while the lock is held.
+fn remove_unfinished(dir: &Path) -> Result<(), GitError> {
+    let packs = dir.join("objects/pack");
+    for entry in packs.read_dir().map_err(GitError::io("read", &packs))? {
+        let entry = entry.map_err(GitError::io("read", &packs))?;
+        if entry.file_name().to_string_lossy().starts_with("tmp_") {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Holds the mirror at `dir` against other tasks and processes.
+async fn lock(dir: &Path, patience: Duration, cancel: &CancellationToken) -> Result<File, GitError> {
+    let lock = dir.with_extension("lock");
+    tokio::select! {
+        lock = lock_file(&lock, patience) => lock,
+        () = cancel.cancelled() => Err(GitError::Cancelled),
     }
 }
 

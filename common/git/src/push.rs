@@ -23,7 +23,7 @@ impl Git {
     pub async fn remote_branch(&self, remote: &Remote, branch: &str) -> Result<Option<CommitId>, GitError> {
         check_branch(branch)?;
         let reference = format!("refs/heads/{branch}");
-        let output = self.talk(None, remote, &["ls-remote", "--quiet"], &[&reference], &CancellationToken::new()).await?;
+        let output = self.talk(None, remote, &["ls-remote", "--quiet"], &[&reference], Vec::new(), &CancellationToken::new()).await?;
         if output.exit != Exit::Code(0) {
             return Err(failed(&output).about_remote(&remote.to_string()));
         }
@@ -80,8 +80,9 @@ impl Git {
         let reference = format!("refs/heads/{branch}");
         let lease = format!("--force-with-lease={reference}:{}", expected.map_or("", CommitId::as_str));
         let push = ["push", "--porcelain", "--no-verify", "--no-follow-tags", &lease];
-        let output =
-            self.talk(Some(&checkout.trusted), remote, &push, &[&format!("{commit}:{reference}")], &CancellationToken::new()).await?;
+        let output = self
+            .talk(Some(&checkout.trusted), remote, &push, &[&format!("{commit}:{reference}")], Vec::new(), &CancellationToken::new())
+            .await?;
         if output.exit == Exit::Code(0) {
             return Ok(None);
         }

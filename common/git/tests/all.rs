@@ -4,9 +4,12 @@
 mod changed;
 mod checkout;
 mod checkpoint;
+mod hostile;
 mod keep;
+mod limits;
 mod listing;
 mod mirror;
+mod partial;
 mod push;
 mod traps;
 

@@ -191,7 +191,7 @@ async fn the_number_of_processes_is_what_the_documentation_says() {
     let base = mirror.resolve(None).await.unwrap();
     assert_eq!(spent(), 1, "resolve");
     let checkout = Checkout::create(&mirror, &base, &world.path("job"), &cancel).await.unwrap();
-    assert_eq!(spent(), 2, "create");
+    assert_eq!(spent(), 3, "create");
     checkout.checkpoint().await.unwrap();
     assert_eq!(spent(), 2, "checkpoint of nothing");
     write(&checkout.workspace().join("new"), "new\n");

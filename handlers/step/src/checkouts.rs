@@ -96,6 +96,9 @@ impl Checkouts {
             }
             None => (mirror.resolve(job.input.base.as_deref()).await.map_err(failure::of_git)?, None),
         };
+        if let Some(against) = &against {
+            mirror.bring(against, &ctx.cancel).await.map_err(failure::of_git)?;
+        }
         self.walls.close(&folder)?;
         let checkout = Checkout::create(&mirror, &base, &folder, &ctx.cancel).await.map_err(failure::of_git)?;
         if let Some((tree, pack)) = steps::checkpoint(db, job.job_id, done as i32).await.map_err(failure::of_store)? {
