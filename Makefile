@@ -65,7 +65,7 @@ check: tools ## Formatting, lints, documentation, template: no warnings
 	cfn-lint template.yaml
 
 .PHONY: bench
-bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (ARGS="dispatch", "step", "spawn", "ledger", "claim" or "sizes")
+bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (ARGS="dispatch", "step", "spawn", "edit", "ledger", "claim" or "sizes")
 	@benches/fetch-emulator.sh
 	$(CARGO) build --release --locked --package codeteam --package benches
 	@PATH="$(CURDIR)/.tools:$$PATH" target/release/benches $(ARGS)

@@ -6,6 +6,7 @@
 mod claim;
 mod dispatch_cost;
 mod echo;
+mod edit_cost;
 mod figures;
 mod http;
 mod ledger;
@@ -39,6 +40,7 @@ async fn run(arguments: &[&str]) -> Result<()> {
     match arguments {
         ["dispatch"] => dispatch_cost::run().await,
         ["step"] => step_cost::run().await,
+        ["edit"] => edit_cost::run().await,
         ["ledger"] => ledger::run().await,
         ["spawn"] => spawn::run().await,
         ["sizes"] => sizes::run().await,
@@ -49,12 +51,16 @@ async fn run(arguments: &[&str]) -> Result<()> {
             dispatch_cost::run().await?;
             step_cost::run().await?;
             spawn::run().await?;
+            edit_cost::run().await?;
             ledger::run().await?;
             sizes::run().await?;
             claim::run(1).await
         }
         other => {
-            bail!("no benchmark {:?}; there are dispatch, step, spawn, ledger, sizes, claim, all, and queue on its own", other.join(" "))
+            bail!(
+                "no benchmark {:?}; there are dispatch, step, spawn, edit, ledger, sizes, claim, all, and queue on its own",
+                other.join(" ")
+            )
         }
     }
 }
