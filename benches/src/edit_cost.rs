@@ -50,6 +50,7 @@ pub(crate) async fn run() -> Result<()> {
         limits: Limits::default(),
         deadline: Instant::now() + TIME,
         cancel: &cancel,
+        change: None,
     };
     let mut limit = Vec::with_capacity(TURNS);
     let mut times = vec![Vec::with_capacity(TURNS); KINDS.len()];

@@ -35,8 +35,9 @@ pub(crate) struct Edit {
 }
 
 /// How many lines away from `near_line` no model means: what it quotes is no longer where it saw it, and stands elsewhere by
-/// chance.
+/// chance. A quotation that only fits loosely does so by chance sooner.
 const FAR: usize = 100;
+const FAR_AND_LOOSE: usize = 20;
 
 /// How a quotation was found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -129,7 +130,7 @@ fn apply_one(content: &str, edit: &Edit, near_line: Option<usize>) -> Result<(St
         (_, true, _) => ladder::without_overlaps(hits),
         (_, false, Some(line)) => {
             let hit = ladder::nearest_to(line, hits, |hit| hit.line)?;
-            if hit.line.abs_diff(line) > FAR {
+            if hit.line.abs_diff(line) > if how == Match::Exact { FAR } else { FAR_AND_LOOSE } {
                 return Err(format!(
                     "old stands at line {} only, far from line {line}; leave near_line out if that is the place",
                     hit.line

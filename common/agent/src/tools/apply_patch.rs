@@ -51,7 +51,7 @@ impl Tool for ApplyPatch {
     }
 }
 
-/// Whose models have learned to write patches: those of OpenAI, and most of those that people host themselves.
+/// Whose models have learned to write patches in this form.
 pub(super) fn writes_patches(provider: ProviderName) -> bool {
     matches!(provider, ProviderName::OpenAi)
 }
