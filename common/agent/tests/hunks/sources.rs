@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 const CONTEXT: usize = 3;
 /// Longer files take the unoptimised engine of a test run too long; with `CASES` set they count up to the second figure.
 const MOST_BYTES: (usize, usize) = (60_000, 300_000);
+/// How many changed files of the history count, from its beginning.
+const MOST_CHANGES: usize = 900;
 
 /// Two versions of a text file.
 pub struct Pair {
@@ -67,7 +69,8 @@ async fn history() -> (Vec<Pair>, &'static str) {
         Some(_) => return (Vec::new(), " (none of it: this clone is SHALLOW; `git fetch --unshallow` brings the rest)"),
         None => return (Vec::new(), " (none of it: this is NO GIT CLONE)"),
     }
-    let log = ["log", "--no-merges", "--no-renames", "--raw", "--no-abbrev", "--diff-filter=M", "--format="];
+    // The oldest first, so that the sample stays as it is while the history grows.
+    let log = ["log", "--reverse", "--no-merges", "--no-renames", "--raw", "--no-abbrev", "--diff-filter=M", "--format="];
     let log = git(&root, &log, "").await.expect("the history can be read").stdout_text();
     let changes: Vec<(&str, &str, &str)> = log
         .lines()
@@ -76,6 +79,7 @@ async fn history() -> (Vec<Pair>, &'static str) {
             let fields: Vec<&str> = meta.split(' ').collect();
             (fields[0] == ":100644" && fields[1] == "100644").then_some((fields[2], fields[3], path))
         })
+        .take(MOST_CHANGES)
         .collect();
     let ids: String = changes.iter().flat_map(|(before, after, _)| [*before, "\n", *after, "\n"]).collect();
     let blobs = git(&root, &["cat-file", "--batch"], &ids).await.expect("the history can be read").stdout;
