@@ -163,7 +163,7 @@ async fn stale(bench: &Bench, pair: &Pair, hunk: &Hunk, tallies: &mut Tallies) {
     let patch = json!(forms::patch("file", [(hunk, forms::enclosing(pair, hunk))]));
     for (form, tool, input) in [("edit: stale", "edit_file", edit), ("patch: stale", "apply_patch", patch)] {
         let mut own = Tallies::new();
-        // A patch says no line: what stands elsewhere but for its quotation marks is the text that it means.
+        // A patch says no line: what stands elsewhere but for its white space and quotation marks is the text that it means.
         if tool == "apply_patch" && stands(&plain(&now.before), &hunk.old.iter().map(|line| plain(line)).collect::<Vec<_>>()) {
             continue;
         }
@@ -184,8 +184,10 @@ async fn stale(bench: &Bench, pair: &Pair, hunk: &Hunk, tallies: &mut Tallies) {
     }
 }
 
+/// Without what the loosest way to find a quotation overlooks.
 fn plain(text: &str) -> String {
-    text.replace(['‘', '’'], "'").replace(['“', '”'], "\"")
+    let lines = text.lines().map(|line| line.trim().replace(['‘', '’'], "'").replace(['“', '”'], "\""));
+    lines.map(|line| line + "\n").collect()
 }
 
 /// Whether whole lines of `text` are exactly these.
