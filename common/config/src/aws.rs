@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use domain::Secret;
 use llm::AwsAccess;
+use redact::Redactor;
 
 /// The address that a relative path of a container's credentials belongs to.
 const CONTAINER: &str = "http://169.254.170.2";
@@ -28,6 +29,12 @@ pub(crate) fn access(lookup: impl Fn(&str) -> Option<String>) -> Option<AwsAcces
     let file = text("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from).or_else(in_home);
     let profile = text("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
     let stored = file.and_then(|file| std::fs::read_to_string(file).ok()).and_then(|stored| in_profile(&stored, &profile));
+    if let Some(AwsAccess::Keys { secret, session, .. }) = &stored {
+        // Those of the environment are known by their names.
+        for secret in session.iter().chain([secret]) {
+            Redactor::of_process().register("AWS_SHARED_CREDENTIALS_FILE", secret);
+        }
+    }
     stored.or_else(|| container(text))
 }
 

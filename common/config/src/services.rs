@@ -164,7 +164,7 @@ impl Services {
                 None => google,
             });
         }
-        let access = aws::access(|name| self.settings.environment.secret(name).map(|value| value.expose().to_owned()));
+        let access = aws::access(|name| self.settings.environment.text(name).map(str::to_owned));
         if let Some((region, access)) = self.settings.aws_region.as_ref().zip(access) {
             let bedrock = Bedrock::new(self.http()?, region, access);
             providers = providers.with(match &self.settings.bedrock_endpoint {

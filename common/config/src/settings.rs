@@ -123,10 +123,14 @@ impl Environment {
     }
 
     /// What the variable `name` holds; `None` where it is not set, empty or no text.
-    pub fn secret(&self, name: &str) -> Option<Secret> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
-        let value = value.to_str()?.trim();
-        let secret = (!value.is_empty()).then(|| Secret::new(value))?;
+        Some(value.to_str()?.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The same for a secret, which is kept out of everything that leaves from now on, whatever its name.
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        let secret = self.text(name).map(Secret::new)?;
         Redactor::of_process().register(name, &secret);
         Some(secret)
     }
