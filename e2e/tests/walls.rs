@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
     ("triage", &["config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
-    ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "store"]),
+    ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "redact", "store"]),
     ("finalize", &["config", "dispatch", "domain", "failpoints", "git", "github", "redact", "store"]),
     (
         "codeteam",

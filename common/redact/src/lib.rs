@@ -2,7 +2,7 @@
 //!
 //! Every text that leaves the process goes through [`Redactor`] at one of a few places, which docs/architecture.md lists.
 //! Every text that comes in from outside goes through [`hidden`], and every text of a model that people read on a
-//! forge through [`markdown`].
+//! forge through [`told`].
 //!
 //! What is deliberately absent: a guard against a program that *wants* to hide a secret from us. Whoever can run code
 //! beside a secret can encrypt it; so the sandbox holds none. This crate is the net below that.
@@ -15,6 +15,7 @@ mod live;
 pub mod markdown;
 mod needles;
 mod redactor;
+pub mod told;
 
 pub use found::Found;
 pub use redactor::{Finding, Redactor, has_mark};

@@ -1,21 +1,22 @@
 //! Words of models and strangers, as people may be shown them on a forge.
 
 use domain::{Finish, Outcome, ReviewComment};
-use redact::{Redactor, hidden, markdown};
+
+use crate::{Redactor, hidden, markdown};
 
 /// `text` without hidden parts and secrets, and with nothing in it that acts: see [`markdown::inert`].
-pub(crate) fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     // First what is hidden: a secret may be put together by its removal.
     markdown::inert(&Redactor::of_process().text(&hidden::strip(text).0))
 }
 
 /// The same in one line.
-pub(crate) fn line(text: &str) -> String {
+pub fn line(text: &str) -> String {
     markdown::inert_line(&Redactor::of_process().text(&hidden::strip(text).0))
 }
 
 /// `outcome` in the words in which it is published.
-pub(crate) fn outcome(outcome: &Outcome) -> Outcome {
+pub fn outcome(outcome: &Outcome) -> Outcome {
     match outcome {
         Outcome::Succeeded { finish } => Outcome::Succeeded {
             finish: Finish {

@@ -3,7 +3,6 @@
 mod publish;
 mod report;
 mod review;
-mod told;
 mod withheld;
 
 use std::path::PathBuf;

@@ -7,12 +7,13 @@ use domain::{Epoch, Kind, Outcome, project};
 use failpoints::fail_point;
 use git::{Checkout, CommitId, DiffStat, GitError, Identity, Kept, Remote, TreeId};
 use github::{NewPullRequest, PullRequest};
+use redact::told;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::effects::{self, EffectName};
 use store::steps::{self, Work};
 
-use crate::{Finalize, report, told, withheld};
+use crate::{Finalize, report, withheld};
 
 /// Where the result of a job is.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]

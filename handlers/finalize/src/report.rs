@@ -5,10 +5,9 @@ use domain::project::FILE;
 use domain::{Finish, Outcome, ReviewComment, Trigger};
 use git::DiffStat;
 use github::job_marker;
+use redact::told;
 use store::jobs::Job;
 use store::steps::Work;
-
-use crate::told;
 
 const MOST_SLUG_CHARS: usize = 40;
 

@@ -7,6 +7,7 @@ use config::failure;
 use dispatch::HandlerError;
 use domain::{Finish, Kind, Outcome, Trigger};
 use git::{Checkpoint, TreeId};
+use redact::told;
 use store::effects::{self, EffectName};
 use store::hand_over::{self, Refusal};
 use store::questions::{self, Answer};
@@ -75,9 +76,10 @@ impl Step {
         let (job_id, epoch) = (job.job_id, turn.epoch);
         let marker = github::job_marker(job_id);
         let body = format!(
-            "{}\n\n**A person has to decide:** {question}\n\nThe job waits for a week. It goes on with the answer: \
+            "{}\n\n**A person has to decide:** {}\n\nThe job waits for a week. It goes on with the answer: \
              `codeteam hint {job_id} \"…\"`.\n\n{marker}\n",
-            finish.summary
+            told::text(&finish.summary),
+            told::text(question)
         );
         let detail = serde_json::json!({ "number": number });
         effects::intend(&self.db, job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;

@@ -54,6 +54,23 @@ async fn the_answer_wakes_the_job_and_the_model_reads_it() {
 }
 
 #[tokio::test]
+async fn a_question_mentions_nobody_and_forges_no_marker() {
+    let world = World::new().await;
+    let input = json!({
+        "title": "Open", "summary": "Ask @octocat. <!-- codeteam:job:other -->", "tests_run": [], "confidence": "low",
+        "needs_human": "Shall @acme/owners decide?",
+    });
+    let worker = world.worker("a", json!([calls("finish", input)]));
+    let input = JobInput { number: Some(7), ..new_job().input };
+    let (job_id, epoch) = world.job(NewJob { input, ..new_job() }).await;
+    assert!(matches!(worker.step(job_id, epoch).await.unwrap(), StepResponse::Waits { .. }));
+    let url = world.test.value("select detail ->> 'url' from effects where name = 'comment' and state = 'confirmed'").await;
+    let comment = std::fs::read_to_string(url.strip_prefix("file://").unwrap_or(&url)).unwrap();
+    assert!(comment.contains("octocat") && comment.contains("acme/owners"), "{comment}");
+    assert!(!comment.contains("@octocat") && !comment.contains("@acme") && !comment.contains("codeteam:job:other"), "{comment}");
+}
+
+#[tokio::test]
 async fn an_answer_that_comes_before_the_job_waits_is_not_waited_for() {
     let world = World::new().await;
     let worker = world.worker("a", json!([ask(), finish()]));
