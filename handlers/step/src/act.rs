@@ -78,24 +78,26 @@ impl Step {
             left_out: checkpoint.as_ref().map_or(&[], |checkpoint| &checkpoint.left_out),
             took,
         };
-        steps::store_results(&self.db, job_id, epoch, &acted).await.map_err(failure::of_store)?;
-        fail_point!(AfterResults);
-        self.checkouts.end(job_id, epoch, step_no).await?;
+        self.end_step(turn, &acted).await?;
         Ok(true)
     }
 
     /// Stores what the newest reply summed up, as what its step did: no tool runs. From the next step on it stands for
     /// the steps before it.
     async fn keep_summary(&self, turn: &mut Turn<'_>, summary: String) -> Result<(), HandlerError> {
-        let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, turn.step_no());
         if let Some(newest) = turn.history.last_mut() {
             newest.ran = Some(ToolsRan { summary: Some(summary), ..ToolsRan::default() });
         }
         let results = results(turn)?;
-        let acted = steps::Acted { step_no: step_no as i32, results: &results, checkpoint: None, left_out: &[], took: Duration::ZERO };
-        steps::store_results(&self.db, job_id, epoch, &acted).await.map_err(failure::of_store)?;
+        let step_no = turn.step_no() as i32;
+        let acted = steps::Acted { step_no, results: &results, checkpoint: None, left_out: &[], took: Duration::ZERO };
+        self.end_step(turn, &acted).await
+    }
+
+    async fn end_step(&self, turn: &Turn<'_>, acted: &steps::Acted<'_>) -> Result<(), HandlerError> {
+        steps::store_results(&self.db, turn.job_id(), turn.epoch, acted).await.map_err(failure::of_store)?;
         fail_point!(AfterResults);
-        Ok(self.checkouts.end(job_id, epoch, step_no).await?)
+        Ok(self.checkouts.end(turn.job_id(), turn.epoch, turn.step_no()).await?)
     }
 }
 
