@@ -171,7 +171,7 @@ async fn one_key_is_one_job_and_another_request_under_it_is_refused() {
     assert_eq!(first.header("location"), format!("/api/v1/jobs/{job_id}"));
     let again = create("k-1", &job).await;
     assert_eq!((again.status, again.json()), (200, json!({ "job_id": job_id, "new": false })));
-    for (pointer, value) in [("/input/title", json!("Round down")), ("/mode", json!("genius")), ("/kind", json!("review"))] {
+    for (pointer, value) in [("/input/title", json!("Round down")), ("/mode", json!("genius")), ("/kind", json!("analysis"))] {
         let mut other = job.clone();
         other["kind"] = json!("change");
         *other.pointer_mut(pointer).unwrap() = value;
