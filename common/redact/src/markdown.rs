@@ -1,6 +1,6 @@
 //! Text of a model in a place where Markdown acts: it mentions people, closes issues, loads images, commands robots.
 //!
-//! Everything here works on the raw text and breaks what acts with one invisible character ([`BREAK`]): whatever a forge's
+//! Everything here works on the raw text and breaks what acts with one invisible character (`BREAK`): whatever a forge's
 //! parser makes of the rest, it finds no mention, image, link, tag or command. Readers see the same text. A parser of
 //! ours would have to agree with theirs in every corner, or an attacker uses the difference.
 
