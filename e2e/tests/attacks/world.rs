@@ -60,7 +60,7 @@ pub fn planted() -> [(&'static str, String); 4] {
             ".aws/credentials",
             format!("[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = {}\n", "Q3RM7PLT4WZS2NBC", &key[..40]),
         ),
-        (".npmrc", format!("//registry.npmjs.org/:_authToken=npm_{}\n", &key[5..41])),
+        (".npmrc", format!("//npm.example.com/:_authToken=npm_{}\n", &key[5..41])),
         (".git-credentials", format!("https://octocat:{}@github.com\n", &key[20..40])),
     ]
 }
