@@ -86,6 +86,18 @@ pub enum Trigger {
     Command {
         /// The whole first line.
         command: String,
+        /// The comment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<CommentRef>,
+    },
+    /// Somebody assigned the issue to this service.
+    Assigned,
+    /// Somebody asked this service to review a pull request.
+    ReviewRequest,
+    /// Somebody reviewed a pull request of this service, and wants it changed.
+    Review {
+        /// The review's id.
+        review_id: u64,
     },
     /// The API or a direct invocation.
     Api,
@@ -101,6 +113,26 @@ pub enum Trigger {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
     },
+}
+
+/// Which comment it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CommentRef {
+    /// Its id.
+    pub id: u64,
+    /// Whether it is at a line of a pull request, and is answered there.
+    #[serde(default)]
+    pub at_line: bool,
+}
+
+impl Trigger {
+    /// Whether somebody asked for it on the forge, and is told there how it goes.
+    pub fn is_of_forge(&self) -> bool {
+        match self {
+            Self::Label { .. } | Self::Command { .. } | Self::Assigned | Self::ReviewRequest | Self::Review { .. } => true,
+            Self::Api | Self::Cli | Self::Retry | Self::Schedule { .. } => false,
+        }
+    }
 }
 
 /// The request, frozen as of the trigger: nobody can change what a worker reads afterwards.

@@ -24,7 +24,7 @@ pub use caps::{CapReached, Caps, Reservation, Spent};
 pub use clock::{Clock, SystemClock};
 pub use event::{Event, EventKind};
 pub use id::{Epoch, JobId, OwnerId};
-pub use job::{Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger, WaitingFor};
+pub use job::{CommentRef, Finish, JobInput, Kind, Mode, NewJob, Outcome, OutcomeName, QueueState, Trigger, WaitingFor};
 pub use money::{MicroUsd, Price};
 pub use project::Project;
 pub use review::ReviewComment;

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::JobId;
 use domain::review::Side;
+use domain::{JobId, Secret};
 use serde::{Deserialize, Serialize};
+
+use crate::{CheckRun, Emotion, Subject};
 
 /// What a login may do in a repository, from least to most (GitHub's repository roles).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
@@ -54,9 +56,49 @@ pub struct PullRequest {
     pub number: u64,
     /// Where a person looks at it.
     pub url: String,
+    /// Whether it may still be merged.
+    #[serde(default = "yes")]
+    pub open: bool,
+    /// `owner/name` of the repository that its head is a branch of, where that is another one; an empty one is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<String>,
+    /// The commit of its head, where the forge says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_commit: Option<String>,
     /// See [`NewPullRequest`].
     #[serde(flatten)]
     pub request: NewPullRequest,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What git may do with a credential.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Access {
+    /// Clone and fetch.
+    Read,
+    /// Push as well.
+    Write,
+}
+
+/// What git shows to get in. It is good for one repository, and for an hour at most.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Credential {
+    /// The user of the URL.
+    pub user: String,
+    /// Its password.
+    pub password: Secret,
+}
+
+/// A name and an address as commits carry them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Person {
+    /// What people read.
+    pub name: String,
+    /// The address that the forge knows them by.
+    pub email: String,
 }
 
 /// A comment on an issue or pull request as the forge has it.
@@ -142,6 +184,15 @@ pub trait Forge: Send + Sync + 'static {
     /// Where to clone `repository` from and push to: a URL without credentials, or a path.
     async fn remote(&self, repository: &str) -> Result<String, ForgeError>;
 
+    /// What git shows there; `None` = it need show nothing.
+    async fn credential(&self, repository: &str, access: Access) -> Result<Option<Credential>, ForgeError>;
+
+    /// Who makes commits: the forge's own account for this service.
+    async fn author(&self) -> Result<Person, ForgeError>;
+
+    /// Who `login` is; `None` = nobody that the forge knows.
+    async fn person(&self, login: &str) -> Result<Option<Person>, ForgeError>;
+
     /// The pull request whose head is the branch `head`, if there is one.
     async fn find_pull_request(&self, repository: &str, head: &str) -> Result<Option<PullRequest>, ForgeError>;
 
@@ -157,6 +208,23 @@ pub trait Forge: Send + Sync + 'static {
     /// Writes a comment on issue or pull request `number`. Where one contains `marker` already, that gets `body`, which
     /// contains it too.
     async fn put_comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError>;
+
+    /// Gives comment `id` another body; [`ForgeError::NotFound`] where somebody deleted it.
+    async fn edit_comment(&self, repository: &str, number: u64, id: u64, body: &str) -> Result<(), ForgeError>;
+
+    /// Answers the comment `to` at a line of pull request `number`, in its thread. Where an answer there contains `marker`
+    /// already, that gets `body`.
+    async fn put_reply(&self, repository: &str, number: u64, to: u64, marker: &str, body: &str) -> Result<Comment, ForgeError>;
+
+    /// The comments at lines that review `id` of pull request `number` holds, as they are now.
+    async fn review_comments(&self, repository: &str, number: u64, id: u64) -> Result<Vec<LineComment>, ForgeError>;
+
+    /// Shows what is thought of an issue or comment. The same twice is once.
+    async fn react(&self, repository: &str, subject: Subject, emotion: Emotion) -> Result<(), ForgeError>;
+
+    /// Writes or renews the check run of `run.job_id` at `run.commit`; `id` is what the call before answered, where there was
+    /// one. Returns its id.
+    async fn put_check_run(&self, repository: &str, id: Option<u64>, run: &CheckRun) -> Result<u64, ForgeError>;
 
     /// The first review of pull request `number` whose body contains `marker`.
     async fn find_review(&self, repository: &str, number: u64, marker: &str) -> Result<Option<Review>, ForgeError>;

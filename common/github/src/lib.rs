@@ -5,6 +5,7 @@
 //! reason in [`interpret`], a function of plain values. [`LocalForge`] answers for GitHub where there
 //! is none: in the demo, in tests, and for `codeteam run` on a repository of one's own.
 
+pub mod conversation;
 pub mod forge;
 pub mod local;
 pub mod repository;
@@ -12,7 +13,11 @@ pub mod signature;
 pub mod trigger;
 pub mod webhook;
 
-pub use forge::{Comment, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, PullRequest, Review, job_marker};
+pub use conversation::{CheckAction, CheckRun, CheckState, Emotion, Subject};
+pub use forge::{
+    Access, Comment, Credential, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, Person, PullRequest, Review,
+    job_marker,
+};
 pub use local::{LocalForge, Unregistered};
 pub use repository::{InvalidRepository, RepositoryName};
 pub use signature::{EmptySecret, SignatureError, WebhookSecrets, sign};

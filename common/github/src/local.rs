@@ -5,6 +5,9 @@
 //! <root>/acme/tally/pulls/1.json                a pull request
 //! <root>/acme/tally/issues/7/comments/1.json    a comment on issue (or pull request) 7
 //! <root>/acme/tally/pulls/1/reviews/1.json      a review of pull request 1, with its comments at lines
+//! <root>/acme/tally/pulls/1/threads/5/1.json    an answer to the comment 5 at a line of pull request 1
+//! <root>/acme/tally/reactions/issue-7.json      the reactions to issue 7
+//! <root>/acme/tally/checks/1.json               a check run
 //! ```
 //!
 //! Several processes may use one directory at once, and any of them may be killed at any moment: files
@@ -20,7 +23,10 @@ use anyhow::Context;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Comment, Forge, ForgeError, NewPullRequest, NewReview, Permission, PullRequest, RepositoryName, Review};
+use crate::{
+    Access, CheckRun, Comment, Credential, Emotion, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, Person,
+    PullRequest, RepositoryName, Review, Subject,
+};
 use directory::Directory;
 
 /// What happens to repositories that nobody registered.
@@ -91,6 +97,27 @@ impl LocalForge {
         .await
     }
 
+    /// Writes `body` in the place of the text in `folder` that contains `marker`, or as a new one.
+    async fn put_text(&self, repository: &str, folder: String, marker: &str, body: &str) -> Result<Comment, ForgeError> {
+        self.repository(repository).await?;
+        let directory = self.directory(repository)?;
+        let (marker, body) = (marker.to_owned(), body.to_owned());
+        blocking(move || {
+            let locked = directory.lock()?;
+            locked.create("repository.json", &Repository::default())?;
+            let comments: BTreeMap<u64, Comment> = directory.records(&folder)?;
+            let there = comments.values().find(|comment| comment.body.contains(&marker));
+            let id = there.map_or_else(|| next(&comments), |comment| comment.id);
+            let file = format!("{folder}/{id}.json");
+            let comment = Comment { id, url: directory.url(&file), body };
+            if there != Some(&comment) {
+                locked.replace(&file, &comment)?;
+            }
+            Ok(comment)
+        })
+        .await
+    }
+
     fn not_registered(&self, repository: &str) -> ForgeError {
         ForgeError::NotFound(format!("no repository {repository:?} in {}: register it with its remote first", self.root.display()))
     }
@@ -107,6 +134,18 @@ impl Forge for LocalForge {
     async fn remote(&self, repository: &str) -> Result<String, ForgeError> {
         let known = self.repository(repository).await?.remote;
         known.ok_or_else(|| ForgeError::NotFound(format!("{repository} has no remote here: give the job a `remote` of its own")))
+    }
+
+    async fn credential(&self, _repository: &str, _access: Access) -> Result<Option<Credential>, ForgeError> {
+        Ok(None)
+    }
+
+    async fn author(&self) -> Result<Person, ForgeError> {
+        Ok(Person { name: "AI Code Team".to_owned(), email: "ai-code-team@localhost".to_owned() })
+    }
+
+    async fn person(&self, _login: &str) -> Result<Option<Person>, ForgeError> {
+        Ok(None)
     }
 
     async fn find_pull_request(&self, repository: &str, head: &str) -> Result<Option<PullRequest>, ForgeError> {
@@ -136,12 +175,11 @@ impl Forge for LocalForge {
             let there = pulls.values().find(|pull| pull.request.head == request.head);
             let number = there.map_or_else(|| next(&pulls), |pull| pull.number);
             // Whether it is a draft, and where it is to be merged, may have been decided by a person since.
-            let request = match there {
-                Some(pull) => NewPullRequest { title: request.title, body: request.body, ..pull.request.clone() },
-                None => request,
-            };
             let file = format!("pulls/{number}.json");
-            let pull = PullRequest { number, url: directory.url(&file), request };
+            let pull = match there.cloned() {
+                Some(pull) => PullRequest { request: NewPullRequest { title: request.title, body: request.body, ..pull.request }, ..pull },
+                None => PullRequest { number, url: directory.url(&file), open: true, fork: None, head_commit: None, request },
+            };
             if there != Some(&pull) {
                 locked.replace(&file, &pull)?;
             }
@@ -162,22 +200,69 @@ impl Forge for LocalForge {
     }
 
     async fn put_comment(&self, repository: &str, number: u64, marker: &str, body: &str) -> Result<Comment, ForgeError> {
+        self.put_text(repository, comments_of(number), marker, body).await
+    }
+
+    async fn edit_comment(&self, repository: &str, number: u64, id: u64, body: &str) -> Result<(), ForgeError> {
         self.repository(repository).await?;
         let directory = self.directory(repository)?;
-        let (marker, body) = (marker.to_owned(), body.to_owned());
+        let body = body.to_owned();
+        let gone = ForgeError::NotFound(format!("no comment {id} on {repository}#{number}"));
+        blocking(move || {
+            let file = format!("{}/{id}.json", comments_of(number));
+            let locked = directory.lock()?;
+            let there: Comment = directory.read(&file)?.ok_or(gone)?;
+            Ok(locked.replace(&file, &Comment { body, ..there })?)
+        })
+        .await
+    }
+
+    async fn put_reply(&self, repository: &str, number: u64, to: u64, marker: &str, body: &str) -> Result<Comment, ForgeError> {
+        self.put_text(repository, format!("pulls/{number}/threads/{to}"), marker, body).await
+    }
+
+    async fn review_comments(&self, repository: &str, number: u64, id: u64) -> Result<Vec<LineComment>, ForgeError> {
+        self.repository(repository).await?;
+        let directory = self.directory(repository)?;
+        let missing = ForgeError::NotFound(format!("no review {id} of {repository}#{number}"));
+        blocking(move || {
+            let review: Review = directory.read(&format!("{}/{id}.json", reviews_of(number)))?.ok_or(missing)?;
+            Ok(review.review.comments)
+        })
+        .await
+    }
+
+    async fn react(&self, repository: &str, subject: Subject, emotion: Emotion) -> Result<(), ForgeError> {
+        self.repository(repository).await?;
+        let directory = self.directory(repository)?;
+        let file = match subject {
+            Subject::Issue { number } => format!("reactions/issue-{number}.json"),
+            Subject::Comment { id } => format!("reactions/comment-{id}.json"),
+            Subject::LineComment { id } => format!("reactions/line-comment-{id}.json"),
+        };
         blocking(move || {
             let locked = directory.lock()?;
-            locked.create("repository.json", &Repository::default())?;
-            let folder = comments_of(number);
-            let comments: BTreeMap<u64, Comment> = directory.records(&folder)?;
-            let there = comments.values().find(|comment| comment.body.contains(&marker));
-            let id = there.map_or_else(|| next(&comments), |comment| comment.id);
-            let file = format!("{folder}/{id}.json");
-            let comment = Comment { id, url: directory.url(&file), body };
-            if there != Some(&comment) {
-                locked.replace(&file, &comment)?;
+            let mut shown: Vec<Emotion> = directory.read(&file)?.unwrap_or_default();
+            if !shown.contains(&emotion) {
+                shown.push(emotion);
+                locked.replace(&file, &shown)?;
             }
-            Ok(comment)
+            Ok(())
+        })
+        .await
+    }
+
+    async fn put_check_run(&self, repository: &str, id: Option<u64>, run: &CheckRun) -> Result<u64, ForgeError> {
+        self.repository(repository).await?;
+        let directory = self.directory(repository)?;
+        let run = run.clone();
+        blocking(move || {
+            let locked = directory.lock()?;
+            let runs: BTreeMap<u64, CheckRun> = directory.records("checks")?;
+            let there = runs.iter().find(|(_, there)| there.job_id == run.job_id).map(|(id, _)| *id);
+            let id = id.or(there).unwrap_or_else(|| next(&runs));
+            locked.replace(&format!("checks/{id}.json"), &run)?;
+            Ok(id)
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! What a delivery asks for: a job, or nothing for a reason that a person can read.
 
-use domain::{JobInput, Kind, Mode, NewJob, Trigger};
+use domain::{CommentRef, JobInput, Kind, Mode, NewJob, Trigger};
 
 use crate::RepositoryName;
 use crate::webhook::{CommentPayload, Issue, Payload, User, Webhook};
@@ -46,7 +46,8 @@ impl Triggers {
     pub fn mode(&self, trigger: &Trigger) -> Option<Mode> {
         match trigger {
             Trigger::Label { label } => self.named(label),
-            Trigger::Command { command } => self.command(command).map(|(mode, _)| mode),
+            Trigger::Command { command, .. } => self.command(command).map(|(mode, _)| mode),
+            Trigger::Assigned | Trigger::ReviewRequest | Trigger::Review { .. } => None,
             Trigger::Api | Trigger::Cli | Trigger::Retry | Trigger::Schedule { .. } => None,
         }
     }
@@ -143,7 +144,7 @@ fn commented(webhook: &Webhook, triggers: &Triggers) -> Asked {
     let id = written_by_a_person(comment)?;
     let subject = Subject::of(payload)?;
     let natural_key = format!("{}:comment:{id}", subject.repository_key);
-    let trigger = Trigger::Command { command: line.to_owned() };
+    let trigger = Trigger::Command { command: line.to_owned(), comment: Some(CommentRef { id, at_line: false }) };
     let first = task.split_whitespace().next().unwrap_or_default();
     let named = Triggers::kind(first);
     // A kind alone, as in `/mechanic review`, is no task: the issue says what it is about.

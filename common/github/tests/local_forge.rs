@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use domain::JobId;
 use domain::review::Side;
-use github::{Forge, ForgeError, LineComment, LocalForge, NewPullRequest, NewReview, Permission, PullRequest, Review, Unregistered};
+use github::{
+    CheckAction, CheckRun, CheckState, Comment, Emotion, Forge, ForgeError, LineComment, LocalForge, NewPullRequest, NewReview, Permission,
+    PullRequest, Review, Subject, Unregistered,
+};
 use tempfile::TempDir;
 
 const TALLY: &str = "acme/tally";
@@ -54,7 +58,8 @@ async fn a_pull_request_is_a_file_that_says_everything() {
     let root = root();
     let pull = forge(&root).await.put_pull_request(TALLY, &change("codeteam/1")).await.unwrap();
     let file = root.path().join("acme/tally/pulls/1.json");
-    assert_eq!(pull, PullRequest { number: 1, url: format!("file://{}", file.display()), request: change("codeteam/1") });
+    let url = format!("file://{}", file.display());
+    assert_eq!(pull, PullRequest { number: 1, url, open: true, fork: None, head_commit: None, request: change("codeteam/1") });
     assert_eq!(serde_json::from_slice::<PullRequest>(&fs::read(file).unwrap()).unwrap(), pull);
 }
 
@@ -223,4 +228,46 @@ async fn a_review_is_a_file_with_its_comments_and_the_second_with_its_marker_is_
     assert_eq!(forge.put_review(TALLY, 1, "<!-- job 2 -->", &other).await.unwrap().id, 2);
     // The pull request beside its folder of reviews is still one.
     assert_eq!(forge.find_pull_request(TALLY, "feature").await.unwrap().unwrap().number, 1);
+}
+
+#[tokio::test]
+async fn reactions_answers_and_check_runs_are_kept_once() {
+    let root = TempDir::new().unwrap();
+    let forge = LocalForge::new(root.path(), Unregistered::Record);
+    for emotion in [Emotion::Eyes, Emotion::Eyes, Emotion::Rocket] {
+        forge.react("acme/tally", Subject::Issue { number: 7 }, emotion).await.unwrap();
+    }
+    let shown = std::fs::read_to_string(root.path().join("acme/tally/reactions/issue-7.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Emotion>>(&shown).unwrap(), [Emotion::Eyes, Emotion::Rocket]);
+
+    let first = forge.put_reply("acme/tally", 1, 5, "<!-- m -->", "Once <!-- m -->").await.unwrap();
+    let second = forge.put_reply("acme/tally", 1, 5, "<!-- m -->", "Twice <!-- m -->").await.unwrap();
+    assert_eq!(second, Comment { body: "Twice <!-- m -->".into(), ..first });
+
+    let run = CheckRun {
+        job_id: JobId::new(),
+        commit: "1".repeat(40),
+        name: "AI Code Team".into(),
+        state: CheckState::InProgress,
+        title: "Step 1".into(),
+        summary: "…".into(),
+        actions: vec![CheckAction::Stop],
+    };
+    let id = forge.put_check_run("acme/tally", None, &run).await.unwrap();
+    let ended = CheckRun { state: CheckState::Success, actions: vec![CheckAction::Retry], ..run.clone() };
+    assert_eq!(forge.put_check_run("acme/tally", None, &ended).await.unwrap(), id, "it is found by its job");
+    let other = CheckRun { job_id: JobId::new(), ..run };
+    assert_ne!(forge.put_check_run("acme/tally", None, &other).await.unwrap(), id);
+}
+
+#[tokio::test]
+async fn a_comment_is_edited_while_it_is_there() {
+    let root = TempDir::new().unwrap();
+    let forge = LocalForge::new(root.path(), Unregistered::Record);
+    let comment = forge.put_comment("acme/tally", 7, "<!-- m -->", "Step 1 <!-- m -->").await.unwrap();
+    forge.edit_comment("acme/tally", 7, comment.id, "Step 2 <!-- m -->").await.unwrap();
+    let there = forge.find_comment("acme/tally", 7, "<!-- m -->").await.unwrap();
+    assert_eq!(there, Some(Comment { body: "Step 2 <!-- m -->".into(), ..comment }));
+    let gone = forge.edit_comment("acme/tally", 7, 99, "Step 3").await.unwrap_err();
+    assert!(matches!(gone, ForgeError::NotFound(_)), "{gone}");
 }

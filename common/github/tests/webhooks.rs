@@ -1,6 +1,6 @@
 //! Full payloads from `events/`, and the odd ones that GitHub or somebody else may send.
 
-use domain::{Kind, Mode, Trigger};
+use domain::{CommentRef, Kind, Mode, Trigger};
 use github::webhook::{self, MAX_BODY_BYTES, WebhookError};
 use github::{Reaction, Triggers, interpret};
 use serde_json::{Value, json};
@@ -75,7 +75,8 @@ fn a_command_on_the_first_line_asks_for_its_own_task_with_the_issue_behind_it() 
     );
     assert_eq!((job.input.title.as_str(), job.input.body), ("hand out the odd cents of a weighted split", body));
     assert_eq!((job.input.number, job.input.requester.as_deref()), (Some(7), Some("hubot")));
-    assert_eq!(job.trigger, Trigger::Command { command: "/mechanic hand out the odd cents of a weighted split".into() });
+    let comment = Some(CommentRef { id: 1_000_031, at_line: false });
+    assert_eq!(job.trigger, Trigger::Command { command: "/mechanic hand out the odd cents of a weighted split".into(), comment });
     assert_eq!(Triggers::default().mode(&job.trigger), Some(Mode::Mechanic));
     assert_eq!(natural_key, "1000002:comment:1000031");
 }
@@ -145,7 +146,7 @@ fn names_of_labels_and_commands_are_configurable_and_ignore_case() {
     let webhook = webhook::parse("issues", "1", payload.to_string().as_bytes()).unwrap();
     let Reaction::Job { job, .. } = interpret(&webhook, &triggers) else { panic!("ignored") };
     assert_eq!(triggers.mode(&job.trigger), Some(Mode::Genius));
-    assert_eq!(triggers.mode(&Trigger::Command { command: "/bot:fix now".into() }), Some(Mode::Mechanic));
+    assert_eq!(triggers.mode(&Trigger::Command { command: "/bot:fix now".into(), comment: None }), Some(Mode::Mechanic));
     assert_eq!(triggers.mode(&Trigger::Label { label: "mechanic".into() }), None);
 }
 

@@ -39,16 +39,22 @@ pub enum Signal {
     Genius,
     /// A job waits for triage.
     Triage,
+    /// A command of a person waits.
+    Command,
+    /// Something is to be said on the forge.
+    Outbox,
 }
 
 impl Signal {
-    const ALL: [Self; 3] = [Self::Mechanic, Self::Genius, Self::Triage];
+    const ALL: [Self; 5] = [Self::Mechanic, Self::Genius, Self::Triage, Self::Command, Self::Outbox];
 
     fn payload(self) -> &'static str {
         match self {
             Self::Mechanic => "mechanic",
             Self::Genius => "genius",
             Self::Triage => "triage",
+            Self::Command => "command",
+            Self::Outbox => "outbox",
         }
     }
 }
@@ -71,7 +77,7 @@ impl From<Option<Mode>> for Signal {
 
 /// What this process has to say; one bell a signal.
 #[derive(Debug, Default)]
-pub(crate) struct Bells([Bell; 3]);
+pub(crate) struct Bells([Bell; Signal::ALL.len()]);
 
 #[derive(Debug, Default)]
 struct Bell {

@@ -33,7 +33,10 @@ pub(crate) fn decide(request: Request<'_>, permission: Permission, triggers: &Tr
     let guess = rules::guess(&input.title, &input.body, (kind != Kind::Change).then_some(kind));
     let what = match trigger {
         Trigger::Label { label } => format!("the label {label:?}"),
-        Trigger::Command { command } => format!("the command {command:?}"),
+        Trigger::Command { command, .. } => format!("the command {command:?}"),
+        Trigger::Assigned => "the assignment".to_owned(),
+        Trigger::ReviewRequest => "the request for a review".to_owned(),
+        Trigger::Review { .. } => "the review".to_owned(),
         Trigger::Api | Trigger::Cli | Trigger::Retry | Trigger::Schedule { .. } => {
             return match mode {
                 Some(mode) => Decision::Run { kind, mode, reason: "asked for".to_owned() },
@@ -108,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_command_decides_the_mode_too_and_its_kind_is_kept() {
-        let command = Trigger::Command { command: "/mechanic review the totals".to_owned() };
+        let command = Trigger::Command { command: "/mechanic review the totals".to_owned(), comment: None };
         let request = Request { trigger: &command, kind: Kind::Review, mode: None, input: &input("Fix the totals") };
         let decision = decide(request, Permission::Admin, &Triggers::default());
         assert!(matches!(&decision, Decision::Run { kind: Kind::Review, mode: Mode::Mechanic, .. }), "{decision:?}");

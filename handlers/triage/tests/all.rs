@@ -10,7 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatch::{Ctx, InvokeError, Registry};
 use domain::{JobId, JobInput, NewJob, OwnerId, Trigger};
-use github::{Comment, Forge, ForgeError, LocalForge, NewPullRequest, NewReview, Permission, PullRequest, Review, Triggers, Unregistered};
+use github::{
+    Access, CheckRun, Comment, Credential, Emotion, Forge, ForgeError, LineComment, LocalForge, NewPullRequest, NewReview, Permission,
+    Person, PullRequest, Review, Subject, Triggers, Unregistered,
+};
 use llm::{Models, Providers};
 use serde_json::{Value, json};
 use store::enqueue::{Enqueued, enqueue};
@@ -179,6 +182,18 @@ impl Forge for Slow {
         unreachable!("triage clones nothing")
     }
 
+    async fn credential(&self, _: &str, _: Access) -> Result<Option<Credential>, ForgeError> {
+        unreachable!("triage clones nothing")
+    }
+
+    async fn author(&self) -> Result<Person, ForgeError> {
+        unreachable!("triage commits nothing")
+    }
+
+    async fn person(&self, _: &str) -> Result<Option<Person>, ForgeError> {
+        unreachable!("triage commits nothing")
+    }
+
     async fn find_pull_request(&self, _: &str, _: &str) -> Result<Option<PullRequest>, ForgeError> {
         unreachable!("triage opens no pull request")
     }
@@ -197,6 +212,26 @@ impl Forge for Slow {
 
     async fn put_comment(&self, _: &str, _: u64, _: &str, _: &str) -> Result<Comment, ForgeError> {
         unreachable!("triage writes no comment")
+    }
+
+    async fn edit_comment(&self, _: &str, _: u64, _: u64, _: &str) -> Result<(), ForgeError> {
+        unreachable!("triage writes no comment")
+    }
+
+    async fn put_reply(&self, _: &str, _: u64, _: u64, _: &str, _: &str) -> Result<Comment, ForgeError> {
+        unreachable!("triage writes no comment")
+    }
+
+    async fn review_comments(&self, _: &str, _: u64, _: u64) -> Result<Vec<LineComment>, ForgeError> {
+        unreachable!("no review asked for this job")
+    }
+
+    async fn react(&self, _: &str, _: Subject, _: Emotion) -> Result<(), ForgeError> {
+        unreachable!("triage leaves reactions to the outbox")
+    }
+
+    async fn put_check_run(&self, _: &str, _: Option<u64>, _: &CheckRun) -> Result<u64, ForgeError> {
+        unreachable!("triage leaves check runs to the outbox")
     }
 
     async fn find_review(&self, _: &str, _: u64, _: &str) -> Result<Option<Review>, ForgeError> {
