@@ -53,6 +53,14 @@ impl Sum for MicroUsd {
 }
 
 /// `$0.0123`: four decimals, since single calls often cost less than a cent; rounded half up.
+impl MicroUsd {
+    /// The whole amount, to the micro-dollar: `$0.041250`. Where sums are compared.
+    pub fn exact(self) -> String {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        format!("{sign}${}.{:06}", self.0.unsigned_abs() / 1_000_000, self.0.unsigned_abs() % 1_000_000)
+    }
+}
+
 impl fmt::Display for MicroUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
@@ -127,5 +135,6 @@ mod tests {
         assert_eq!(MicroUsd(1_234_567).to_string(), "$1.2346");
         assert_eq!(MicroUsd(-50).to_string(), "-$0.0001");
         assert_eq!(MicroUsd(49).to_string(), "$0.0000");
+        assert_eq!([MicroUsd(1_234_567).exact(), MicroUsd(-50).exact()], ["$1.234567", "-$0.000050"]);
     }
 }

@@ -5,15 +5,17 @@
 //! reason in [`interpret`], a function of plain values. [`LocalForge`] answers for GitHub where there
 //! is none: in the demo, in tests, and for `codeteam run` on a repository of one's own.
 
-pub mod conversation;
+pub mod check_run;
 pub mod forge;
 pub mod local;
 pub mod repository;
 pub mod signature;
 pub mod trigger;
 pub mod webhook;
+pub mod words;
 
-pub use conversation::{CheckAction, CheckRun, CheckState, Emotion, Subject};
+pub use check_run::{CheckAction, CheckRun, CheckState};
+pub use domain::{Emotion, Subject};
 pub use forge::{
     Access, Comment, Credential, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, Person, PullRequest, Review,
     job_marker,

@@ -6,8 +6,8 @@ use serde_json::json as object;
 
 use crate::json::json;
 use crate::session::Tx;
-use crate::wake;
 use crate::{Db, StoreError};
+use crate::{outbox, wake};
 
 /// How long a key stands for its job.
 const KEY_LIFE_DAYS: i32 = 30;
@@ -77,6 +77,9 @@ pub(crate) async fn write(
         return Ok(Enqueued::Known(known));
     }
     insert(tx, job_id, job, retry_of).await?;
+    if let Some(before) = retry_of {
+        outbox::repeat(tx, before, job_id).await?;
+    }
     conclude(tx, delivery, Some(job_id), None).await?;
     Ok(Enqueued::New(job_id))
 }

@@ -26,6 +26,7 @@ pub mod lanes;
 pub mod leaders;
 pub mod ledger;
 pub mod listing;
+pub mod outbox;
 pub mod questions;
 pub mod queue;
 pub mod retention;

@@ -20,6 +20,7 @@ mod late;
 mod ledger;
 mod listing;
 mod model;
+mod outbox;
 mod plans;
 mod pooler;
 mod random_tampering;

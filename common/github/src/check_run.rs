@@ -1,41 +1,7 @@
-//! What a job says where it was asked, beside its result: reactions and the check run.
+//! A job as a check of a commit, with buttons.
 
 use domain::JobId;
 use serde::{Deserialize, Serialize};
-
-/// What a reaction is to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(tag = "subject", rename_all = "snake_case")]
-pub enum Subject {
-    /// An issue or pull request itself.
-    Issue {
-        /// Its number.
-        number: u64,
-    },
-    /// A comment on one.
-    Comment {
-        /// Its id.
-        id: u64,
-    },
-    /// A comment at a line of a pull request.
-    LineComment {
-        /// Its id.
-        id: u64,
-    },
-}
-
-/// What a reaction says (GitHub's names).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, strum::Display, strum::IntoStaticStr)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Emotion {
-    /// It was seen.
-    Eyes,
-    /// It was done.
-    Rocket,
-    /// It went wrong.
-    Confused,
-}
 
 /// Where a check run stands.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

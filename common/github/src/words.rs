@@ -1,0 +1,8 @@
+//! What people read of a job on the forge while it goes on, in their language. Plain functions of plain values; whatever strangers
+//! or models wrote has been made inert by the caller.
+
+mod language;
+mod progress;
+
+pub use language::Language;
+pub use progress::{Link, Progress, Stage, check_run, comment};
