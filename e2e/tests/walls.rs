@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
     ("triage", &["config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
+    ("converse", &["config", "dispatch", "domain", "failpoints", "github", "redact", "store"]),
     ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "redact", "store"]),
     ("finalize", &["config", "dispatch", "domain", "failpoints", "git", "github", "redact", "store"]),
     (
@@ -36,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "claim",
             "config",
+            "converse",
             "dispatch",
             "domain",
             "enqueue",
@@ -65,6 +67,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
     ("enqueue", &["testkit"]),
     ("triage", &["testkit"]),
     ("claim", &["testkit"]),
+    ("converse", &["testkit"]),
     ("step", &["testkit"]),
     ("finalize", &["testkit"]),
     ("codeteam", &["testkit"]),
@@ -76,7 +79,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
 /// sideways: handlers meet in the database.
 const FLOORS: &[&[&str]] = &[
     &["codeteam"],
-    &["enqueue", "triage", "claim", "step", "finalize"],
+    &["enqueue", "triage", "claim", "step", "finalize", "converse"],
     &["agent", "config"],
     &["store", "llm", "github", "git", "dispatch"],
     &["process", "redact"],

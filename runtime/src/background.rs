@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::telemetry::figures;
-use crate::upkeep;
+use crate::{conversation, redelivery, upkeep};
 use config::{Configured, Services};
 use dispatch::{Ctx, call};
 use failpoints::fail_point;
@@ -79,6 +79,8 @@ pub async fn spawn_service(tasks: &mut JoinSet<()>, services: &Services, shutdow
     spawn_sweeper(tasks, db.clone(), shutdown.clone());
     spawn_schedules(tasks, db, shutdown.clone());
     spawn_triage(tasks, services, shutdown.clone()).await?;
+    conversation::spawn(tasks, services, shutdown).await?;
+    redelivery::spawn(tasks, services, shutdown.clone()).await?;
     spawn_listener(tasks, services, shutdown.clone()).await
 }
 

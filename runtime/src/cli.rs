@@ -1,6 +1,7 @@
 //! The command line.
 
 mod eval;
+mod github;
 mod money;
 mod queue;
 mod steer;
@@ -14,6 +15,8 @@ use domain::{Kind, Mode};
 use process::sandbox::Level;
 
 pub use eval::{Eval, Script};
+pub use github::GitHub;
+pub(crate) use github::{Redeliver, Setup};
 pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
 pub use queue::{Dead, DeadFilter, Dlq, Lanes, LanesCommand, Pause, Resume};
 pub use steer::{AddSchedule, Hint, Schedule, ScheduleRef};
@@ -93,6 +96,9 @@ pub enum Command {
     Budget(Budget),
     /// Drop old months of events and steps, and clear away what has expired.
     Retention(Retention),
+    /// The GitHub App: set it up, look at it, make up for webhooks that it missed.
+    #[command(subcommand, name = "github")]
+    GitHub(GitHub),
     /// Who may use the REST API.
     #[command(subcommand)]
     Token(Token),

@@ -2,6 +2,7 @@
 
 use claim::Claim;
 use config::{Configured, Services};
+use converse::Converse;
 use dispatch::Registry;
 use enqueue::Enqueue;
 use finalize::Finalize;
@@ -18,5 +19,6 @@ pub async fn all(services: &Services) -> anyhow::Result<Registry> {
         .with(Triage::configure(services).await?)
         .with(Claim::configure(services).await?)
         .with(Step::configure(services).await?)
-        .with(Finalize::configure(services).await?))
+        .with(Finalize::configure(services).await?)
+        .with(Converse::configure(services).await?))
 }

@@ -80,7 +80,15 @@ pub(super) async fn play(world: &mut World, amount: Amount, report: &mut RunRepo
 }
 
 fn is_of_a_server(point: Point) -> bool {
-    matches!(point, Point::BeforeEnqueue | Point::AfterEnqueue | Point::AfterTriageClaim | Point::AfterTriage)
+    matches!(
+        point,
+        Point::BeforeEnqueue
+            | Point::AfterEnqueue
+            | Point::AfterTriageClaim
+            | Point::AfterTriage
+            | Point::AfterOutboxTake
+            | Point::AfterOutboxSend
+    )
 }
 
 /// At which passing a process dies: the first ones of some points come before it has anything to lose.

@@ -2,6 +2,7 @@
 //! is built from [`Services`] by implementing [`Configured`], and both its own Lambda binary ([`run`]) and
 //! the runtime's registry build it that way.
 
+mod app;
 mod aws;
 pub mod failure;
 pub mod logging;

@@ -9,12 +9,14 @@ use anyhow::{Context, bail};
 use dispatch::Handler;
 use domain::{OwnerId, Secret};
 use git::{Git, GitOptions};
-use github::{Forge, LocalForge, Unregistered, WebhookSecrets};
+use github::app::{App, LocalPacer};
+use github::{Forge, GitHub, LocalForge, Triggers, Unregistered, WebhookSecrets};
 use llm::{Anthropic, Bedrock, Breakers, Chat, Google, Http, HttpOptions, LlmError, Models, OpenAi, Providers, Scripted, SelfHosted};
 use store::wake::Listener;
 use store::{Db, Route};
 use tokio::sync::OnceCell;
 
+use crate::app::{self, SharedPacer};
 use crate::{Settings, aws};
 
 /// How long a start waits for the database.
@@ -100,25 +102,53 @@ impl Services {
         self.settings.database_route == Route::Session || self.settings.database_listen_url.is_some()
     }
 
-    /// Where repositories live. In this release that is the local forge: a directory that keeps what would
-    /// go to GitHub.
+    /// Where repositories live: GitHub, where an App is set up, else the local forge, a directory that keeps what would
+    /// go there.
     ///
     /// # Errors
-    /// When the directory cannot be used.
+    /// The App's credentials cannot be read, or the database that deals out turns cannot be reached.
     pub async fn forge(&self) -> anyhow::Result<Arc<dyn Forge>> {
         let open = async {
-            let forge = LocalForge::new(self.settings.state_dir.join("forge"), Unregistered::Record);
-            Ok::<_, anyhow::Error>(Arc::new(forge) as Arc<dyn Forge>)
+            let forge: Arc<dyn Forge> = match app::credentials(&self.settings)? {
+                Some(credentials) => {
+                    let pacer = Arc::new(SharedPacer::new(self.db().await?));
+                    Arc::new(GitHub::new(app::app(&self.settings, &credentials, pacer)?))
+                }
+                None => Arc::new(LocalForge::new(self.settings.state_dir.join("forge"), Unregistered::Record)),
+            };
+            Ok::<_, anyhow::Error>(forge)
         };
         self.forge.get_or_try_init(|| open).await.cloned()
     }
 
-    /// Who may sign webhooks; `None` = nobody, since no secret is set.
+    /// The App that is set up, for what is asked of GitHub about itself; `None` = none is.
     ///
     /// # Errors
-    /// An empty secret.
+    /// Its credentials cannot be read.
+    pub fn github_app(&self) -> anyhow::Result<Option<App>> {
+        let Some(credentials) = app::credentials(&self.settings)? else { return Ok(None) };
+        app::app(&self.settings, &credentials, Arc::new(LocalPacer::default())).map(Some)
+    }
+
+    /// Which labels and commands start jobs.
+    ///
+    /// # Errors
+    /// The App's credentials cannot be read.
+    pub fn triggers(&self) -> anyhow::Result<Triggers> {
+        Ok(app::triggers(&self.settings, app::credentials(&self.settings)?.as_ref()))
+    }
+
+    /// Who may sign webhooks: whoever has a secret of the settings, or else of the App. `None` = nobody, since no secret is set.
+    ///
+    /// # Errors
+    /// An empty secret, or credentials that cannot be read.
     pub fn webhook_secrets(&self) -> anyhow::Result<Option<WebhookSecrets>> {
-        let mut secrets = self.settings.webhook_secrets.iter().cloned();
+        let of_app = app::credentials(&self.settings)?.map(|known| [known.webhook_secret, known.webhook_secret_previous]);
+        let secrets = match self.settings.webhook_secrets.as_slice() {
+            [] => of_app.into_iter().flatten().flatten().collect(),
+            set => set.to_vec(),
+        };
+        let mut secrets = secrets.into_iter();
         Ok(secrets.next().map(|current| WebhookSecrets::new(current, secrets.next())).transpose()?)
     }
 

@@ -25,6 +25,11 @@ pub struct Settings {
     pub database_route: Route,
     /// `DATABASE_LISTEN_URL`: a way around that pooler, to hear notifications; `DATABASE_URL` unless set.
     pub database_listen_url: Option<Secret>,
+    /// `GITHUB_APP_FILE`: the App's credentials, which only their owner may read; `github-app.json` in the state directory unless
+    /// set.
+    pub github_app_file: Option<PathBuf>,
+    /// `GITHUB_LABEL_MECHANIC` and `GITHUB_LABEL_GENIUS`: the labels, and the commands, that start jobs; the modes' own names unless set.
+    pub labels: (Option<String>, Option<String>),
     /// `GITHUB_WEBHOOK_SECRET` and, during a rotation, `GITHUB_WEBHOOK_SECRET_PREVIOUS`.
     pub webhook_secrets: Vec<Secret>,
     /// `ANTHROPIC_API_KEY`.
@@ -205,6 +210,8 @@ impl Settings {
             database_route: choice(text, "DATABASE_POOLER", &[("none", Route::Session), ("transaction", Route::Transaction)])?
                 .unwrap_or_default(),
             database_listen_url: secret("DATABASE_LISTEN_URL"),
+            github_app_file: text("GITHUB_APP_FILE").map(PathBuf::from),
+            labels: (text("GITHUB_LABEL_MECHANIC"), text("GITHUB_LABEL_GENIUS")),
             webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
             anthropic_api_key: secret("ANTHROPIC_API_KEY"),
             anthropic_base_url: secret("ANTHROPIC_BASE_URL"),
@@ -250,6 +257,11 @@ impl Settings {
             environment: Environment::default(),
             secrets: secrets.take(),
         })
+    }
+
+    /// Where the App's credentials are, or will be.
+    pub fn github_app_file(&self) -> PathBuf {
+        self.github_app_file.clone().unwrap_or_else(|| self.state_dir.join("github-app.json"))
     }
 
     /// The walls around tools: the best that this machine gives, and that are wanted.

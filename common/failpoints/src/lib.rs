@@ -94,6 +94,10 @@ pub enum Point {
     BeforeSweep,
     /// It took leases back and has not said so.
     AfterSweep,
+    /// Something is to be said on the forge, and this process has taken it.
+    AfterOutboxTake,
+    /// It is said, which nobody knows.
+    AfterOutboxSend,
 }
 
 /// Marks a place: `fail_point!(AfterReply)`. No code at all unless the feature `armed` is on.

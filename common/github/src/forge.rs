@@ -30,7 +30,12 @@ pub enum Permission {
 
 /// What a job's comment and pull request carry, invisibly: they are found again by it, and never written twice.
 pub fn job_marker(job_id: JobId) -> String {
-    format!("<!-- codeteam:job:{job_id} -->")
+    hidden_marker(&format!("job:{job_id}"))
+}
+
+/// The same for whatever else is written: `what` tells it from everything else that this service writes.
+pub fn hidden_marker(what: &str) -> String {
+    format!("<!-- codeteam:{what} -->")
 }
 
 /// A pull request to open.

@@ -18,7 +18,7 @@ pub use check_run::{CheckAction, CheckRun, CheckState};
 pub use domain::{Emotion, Subject};
 pub use forge::{
     Access, Comment, Credential, Forge, ForgeError, LineComment, NewPullRequest, NewReview, Permission, Person, PullRequest, Review,
-    job_marker,
+    hidden_marker, job_marker,
 };
 pub use local::{LocalForge, Unregistered};
 pub use repository::{InvalidRepository, RepositoryName};

@@ -45,7 +45,7 @@ with due as (
     where outbox_channels.channel = due.channel
     returning outbox_channels.channel
 )
-select outbox.outbox_id, outbox.channel, outbox.repository, outbox.job_id, outbox.detail as "detail: Json<Part>", outbox.remote_id,
+select outbox.outbox_id, outbox.channel, outbox.repository, outbox.job_id, outbox.key, outbox.detail as "detail: Json<Part>", outbox.remote_id,
        outbox.attempt, due.seq as "seq!", due.state
 from due
 join held on held.channel = due.channel

@@ -1,6 +1,8 @@
 //! Events: what happened to a job, in order, for ever.
 
-use domain::{Epoch, Event, JobId};
+use std::collections::HashMap;
+
+use domain::{Epoch, Event, EventKind, JobId};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -41,6 +43,24 @@ pub async fn append(db: &Db, job_id: JobId, epoch: Epoch, event: &Event) -> Resu
         json(&event.data),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+}
+
+/// The last event of each of these kinds, where there is one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn latest(db: &Db, job_id: JobId, kinds: &[EventKind]) -> Result<HashMap<String, Recorded>, StoreError> {
+    let names: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query_as!(
+        Recorded,
+        "select distinct on (kind) seq, created_at, kind, data
+         from events
+         where job_id = $1 and kind = any($2)
+         order by kind, seq desc",
+        job_id.0,
+        &names,
+    );
+    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|event| (event.kind.clone(), event)).collect())
 }
 
 /// The events of a job after number `after`, oldest first, at most `limit`.

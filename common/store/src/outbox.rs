@@ -43,6 +43,8 @@ pub enum Part {
         /// In the thread of this comment at a line, if it was asked there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thread: Option<u64>,
+        /// What the person wrote or did who asked: the last reaction goes there.
+        asked: Subject,
     },
     /// The check run of the job, once there is a commit for it.
     CheckRun,
@@ -59,7 +61,8 @@ pub enum Part {
 }
 
 impl Part {
-    fn name(&self) -> &'static str {
+    /// Its name, as `outbox.part` keeps it.
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Reaction { .. } => "reaction",
             Self::Comment { .. } => "comment",
@@ -104,6 +107,8 @@ pub struct Due {
     pub repository: String,
     /// The job that it is about.
     pub job_id: Option<JobId>,
+    /// The key under which it was written down.
+    pub key: String,
     /// What it is.
     pub part: Part,
     /// What the forge called it when it was first sent.
@@ -151,7 +156,7 @@ pub async fn open(db: &Db, job: &Job) -> Result<(), StoreError> {
 fn conversation(job: &Job) -> Vec<NewPart> {
     let (true, Some(number)) = (job.trigger.is_of_forge(), job.input.number) else { return Vec::new() };
     let (subject, thread) = asked(&job.trigger, number);
-    let parts = [Part::Reaction { subject, emotion: Emotion::Eyes }, Part::Comment { number, thread }, Part::CheckRun];
+    let parts = [Part::Reaction { subject, emotion: Emotion::Eyes }, Part::Comment { number, thread, asked: subject }, Part::CheckRun];
     parts.into_iter().map(|part| part.of(job.job_id, &job.repository)).collect()
 }
 
@@ -229,6 +234,7 @@ pub async fn take(db: &Db, holder: OwnerId) -> Result<Option<Due>, StoreError> {
         channel: row.channel,
         repository: row.repository,
         job_id: row.job_id.map(JobId),
+        key: row.key,
         part,
         remote_id: row.remote_id.map(i64::cast_unsigned),
         attempt: row.attempt,
@@ -294,19 +300,31 @@ pub async fn failed(db: &Db, holder: OwnerId, due: &Due, problem: &str, after: O
 }
 
 /// A place in the row of mutations on `channel`: how long the caller has to wait before its own, one [`PACE`] after the one before.
+/// `Err` = that would be longer than `patience`, so it got none: when to ask again.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn turn(db: &Db, channel: &str) -> Result<Duration, StoreError> {
-    let wait = sqlx::query_scalar!(
-        r#"insert into outbox_channels as known (channel, next_mutation_at) values ($1, clock_timestamp() + make_interval(secs => $2))
-           on conflict (channel) do update
-           set next_mutation_at = greatest(known.next_mutation_at, clock_timestamp()) + make_interval(secs => $2)
-           returning extract(epoch from next_mutation_at - clock_timestamp())::double precision - $2 as "wait!""#,
+pub async fn turn(db: &Db, channel: &str, patience: Duration) -> Result<Result<Duration, Duration>, StoreError> {
+    let place = sqlx::query!(
+        r#"with known as (
+               insert into outbox_channels as known (channel, next_mutation_at) values ($1, clock_timestamp() + make_interval(secs => $2))
+               on conflict (channel) do update
+               set next_mutation_at = greatest(known.next_mutation_at, clock_timestamp()) + make_interval(secs => $2)
+               where known.next_mutation_at <= clock_timestamp() + make_interval(secs => $3)
+               returning extract(epoch from next_mutation_at - clock_timestamp())::double precision - $2 as wait
+           )
+           select (select wait from known) as wait,
+                  (select extract(epoch from next_mutation_at - clock_timestamp())::double precision from outbox_channels where channel = $1) as busy"#,
         channel,
         PACE.as_secs_f64(),
+        patience.as_secs_f64(),
     );
-    Ok(Duration::from_secs_f64(wait.fetch_one(&db.pool).await?.max(0.0)))
+    let place = place.fetch_one(&db.pool).await?;
+    let seconds = |seconds: f64| Duration::from_secs_f64(seconds.max(0.0));
+    Ok(match place.wait {
+        Some(wait) => Ok(seconds(wait)),
+        None => Err(seconds(place.busy.unwrap_or_default()).max(PACE)),
+    })
 }
 
 /// Keeps everybody from mutations on `channel` for a while: the forge asked for it.

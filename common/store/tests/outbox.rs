@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{CommentRef, JobId, JobInput, NewJob, Outcome, OwnerId, Trigger};
+use domain::{CommentRef, JobId, JobInput, NewJob, Outcome, OwnerId, Subject, Trigger};
 use serde_json::json;
 use store::enqueue::{Enqueued, enqueue};
 use store::outbox::{self, Due, NewPart, Next, Part};
@@ -10,6 +10,8 @@ use store::{Db, finish, jobs};
 use testkit::{TestDb, new_job};
 
 use crate::{claim, take_step};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A job that somebody asked for by a label on issue 7 of `repository`.
 async fn labeled(db: &Db, repository: &str) -> JobId {
@@ -161,13 +163,13 @@ async fn a_second_lies_between_two_mutations_whoever_makes_them() {
     let test = TestDb::new().await;
     let mut waits = Vec::new();
     for _ in 0..5 {
-        waits.push(outbox::turn(&test.db, "acme").await.unwrap());
+        waits.push(outbox::turn(&test.db, "acme", PATIENCE).await.unwrap().unwrap());
     }
     for (place, wait) in waits.iter().enumerate() {
         let expected = place as f64;
         assert!((wait.as_secs_f64() - expected).abs() < 0.9, "{waits:?}");
     }
-    assert!(outbox::turn(&test.db, "other").await.unwrap() < Duration::from_millis(100));
+    assert!(outbox::turn(&test.db, "other", PATIENCE).await.unwrap().unwrap() < Duration::from_millis(100));
     outbox::say(&test.db, &[notice("acme/shop", "a", "one")]).await.unwrap();
     assert_eq!(outbox::take(&test.db, OwnerId::new()).await.unwrap(), None, "the channel has no room for five seconds");
 }
@@ -177,7 +179,10 @@ async fn a_forge_that_asks_to_wait_is_left_alone() {
     let test = TestDb::new().await;
     outbox::hold(&test.db, "acme", Duration::from_secs(60)).await.unwrap();
     outbox::hold(&test.db, "acme", Duration::from_secs(5)).await.unwrap();
-    assert!(outbox::turn(&test.db, "acme").await.unwrap() > Duration::from_secs(50));
+    let refused = outbox::turn(&test.db, "acme", PATIENCE).await.unwrap().unwrap_err();
+    assert!(refused > Duration::from_secs(50), "{refused:?}");
+    let waits = outbox::turn(&test.db, "acme", Duration::from_secs(100)).await.unwrap().unwrap();
+    assert!(waits > Duration::from_secs(50), "{waits:?}");
 }
 
 #[tokio::test]
@@ -201,7 +206,7 @@ async fn a_repeated_job_talks_where_the_first_one_did() {
         outbox::sent(&test.db, holder, &due, None, Next::Done, &[]).await.unwrap();
     }
     // Its check run waits for a commit.
-    assert_eq!(of_again, [Part::Comment { number: 3, thread: Some(99) }]);
+    assert_eq!(of_again, [Part::Comment { number: 3, thread: Some(99), asked: Subject::LineComment { id: 99 } }]);
     assert_eq!(test.value("select count(*) from outbox where part = 'check_run' and done_at is null").await, "1");
     let reaction = test.value("select concat_ws(' ', detail ->> 'subject', detail ->> 'id') from outbox where part = 'reaction'").await;
     assert_eq!(reaction, "line_comment 99");

@@ -8,6 +8,7 @@ mod doctor;
 mod eval;
 mod follow;
 mod git_cli;
+mod github;
 mod hint;
 mod invoke;
 mod jobs;
@@ -97,6 +98,7 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Cost(args) => cost::run(args, json, &connected(settings)).await,
         Command::Budget(command) => budget::run(command, json, &connected(settings)).await,
         Command::Retention(args) => retention::run(args, json, &connected(settings)).await,
+        Command::GitHub(command) => github::run(command, json, settings).await,
         Command::Token(command) => token::run(command, json, &connected(settings)).await,
     }
 }

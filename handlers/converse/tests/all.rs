@@ -1,0 +1,176 @@
+//! `converse` on a real database, with a forge that is a directory.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use converse::Converse;
+use dispatch::{Ctx, Registry};
+use domain::job::Confidence;
+use domain::{Caps, Emotion, Epoch, Finish, JobId, JobInput, NewJob, Outcome, OwnerId, Trigger};
+use github::{CheckRun, CheckState, Comment, Forge, LocalForge, Unregistered};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use store::enqueue::{Enqueued, enqueue};
+use store::outbox::{self, NewPart, Part};
+use store::steps::{self, Prepared};
+use store::{finish, jobs, queue};
+use tempfile::TempDir;
+use testkit::{TestDb, new_job};
+
+/// A database, a forge in a folder, and the handler.
+struct World {
+    test: TestDb,
+    folder: TempDir,
+    forge: LocalForge,
+    registry: Registry,
+}
+
+impl World {
+    async fn new() -> Self {
+        let (test, folder) = (TestDb::new().await, TempDir::new().unwrap());
+        let forge = LocalForge::new(folder.path(), Unregistered::Record);
+        let handler = Converse {
+            db: test.db.clone(),
+            owner: OwnerId::new(),
+            forge: Arc::new(forge.clone()),
+            mechanic: Caps::MECHANIC,
+            genius: Caps::GENIUS,
+        };
+        Self { test, folder, forge, registry: Registry::new().with(handler) }
+    }
+
+    /// A mechanic's job that a label on issue 7 asked for, with its conversation.
+    async fn labeled(&self, title: &str) -> JobId {
+        let input = JobInput { title: title.to_owned(), number: Some(7), ..JobInput::default() };
+        let job = NewJob { input, trigger: Trigger::Label { label: "mechanic".to_owned() }, ..new_job() };
+        let Enqueued::New(job_id) = enqueue(&self.test.db, &job, None, None, None).await.unwrap() else { panic!("known") };
+        outbox::open(&self.test.db, &jobs::get(&self.test.db, job_id).await.unwrap().job).await.unwrap();
+        job_id
+    }
+
+    async fn claimed(&self, job_id: JobId) -> Epoch {
+        let epoch = queue::claim_one(&self.test.db, OwnerId::new(), job_id, queue::LEASE, None).await.unwrap().unwrap().epoch;
+        let base = "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d";
+        let prepared = Prepared { base_commit: base, against: None, notes: &[], took: Duration::ZERO };
+        steps::prepared(&self.test.db, job_id, epoch, prepared).await.unwrap();
+        epoch
+    }
+
+    async fn finish(&self, job_id: JobId, epoch: Epoch, outcome: &Outcome) {
+        finish::finish(&self.test.db, job_id, epoch, outcome, &json!({ "comment": "https://forge.example/7#1" })).await.unwrap();
+    }
+
+    /// Says everything that is due now; what it was.
+    async fn say_all(&self) -> Vec<String> {
+        let sample = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/converse.json")).unwrap();
+        let request: Value = serde_json::from_slice(&sample).unwrap();
+        let mut said = Vec::new();
+        loop {
+            let answer = self.registry.invoke("converse", Ctx::with_timeout(Duration::from_secs(20)), request.clone()).await.unwrap();
+            match answer["said"].as_str().unwrap() {
+                "nothing" => return said,
+                how => said.push(format!("{how} {}", answer["part"].as_str().unwrap())),
+            }
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, file: &str) -> T {
+        let bytes = std::fs::read(self.folder.path().join("acme/shop").join(file)).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    fn comments(&self) -> usize {
+        std::fs::read_dir(self.folder.path().join("acme/shop/issues/7/comments")).map(Iterator::count).unwrap_or_default()
+    }
+}
+
+fn succeeded() -> Outcome {
+    let finish = Finish {
+        summary: "It is rounded twice.".to_owned(),
+        title: "Rounded twice".to_owned(),
+        tests_run: Vec::new(),
+        confidence: Confidence::High,
+        needs_human: None,
+        comments: Vec::new(),
+    };
+    Outcome::Succeeded { finish }
+}
+
+#[tokio::test]
+async fn a_job_is_told_from_its_first_second_to_its_end_in_one_comment_and_one_check_run() {
+    let world = World::new().await;
+    let job_id = world.labeled("Fix the rounding").await;
+    assert_eq!(world.say_all().await, ["sent reaction", "sent comment"]);
+    assert_eq!(world.read::<Vec<Emotion>>("reactions/issue-7.json"), [Emotion::Eyes]);
+    let comment: Comment = world.read("issues/7/comments/1.json");
+    assert!(comment.body.starts_with("**AI Code Team** · queued · change, mechanic\n"), "{}", comment.body);
+
+    let epoch = world.claimed(job_id).await;
+    assert_eq!(world.say_all().await, ["sent comment", "sent check_run"]);
+    let check: CheckRun = world.read("checks/1.json");
+    assert_eq!((check.state, check.title.as_str()), (CheckState::InProgress, "working · change, mechanic"));
+    assert_eq!(check.commit, "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d");
+
+    world.finish(job_id, epoch, &succeeded()).await;
+    assert_eq!(world.say_all().await, ["sent comment", "sent check_run", "sent reaction"]);
+    assert_eq!(world.read::<Vec<Emotion>>("reactions/issue-7.json"), [Emotion::Eyes, Emotion::Rocket]);
+    let comment: Comment = world.read("issues/7/comments/1.json");
+    assert!(comment.body.contains("- ☑ [answer](https://forge.example/7#1)\n"), "{}", comment.body);
+    assert_eq!((world.comments(), world.read::<CheckRun>("checks/1.json").state), (1, CheckState::Success));
+    assert_eq!(world.test.value("select count(*) from outbox where done_at is null").await, "0");
+    assert_eq!(world.say_all().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_failure_is_answered_in_the_language_of_the_issue_and_with_another_reaction() {
+    let world = World::new().await;
+    let job_id = world.labeled("O total do carrinho está errado").await;
+    let epoch = world.claimed(job_id).await;
+    world.finish(job_id, epoch, &Outcome::Failed { cause: "no branch \"main\"".to_owned() }).await;
+    world.say_all().await;
+    let comment: Comment = world.read("issues/7/comments/1.json");
+    assert!(comment.body.contains("falhou · mudança") && comment.body.contains("De novo: `/codeteam retry`."), "{}", comment.body);
+    assert_eq!(world.read::<Vec<Emotion>>("reactions/issue-7.json"), [Emotion::Eyes, Emotion::Confused]);
+}
+
+#[tokio::test]
+async fn a_comment_that_somebody_deleted_is_not_written_again() {
+    let world = World::new().await;
+    let job_id = world.labeled("Fix the rounding").await;
+    world.say_all().await;
+    std::fs::remove_file(world.folder.path().join("acme/shop/issues/7/comments/1.json")).unwrap();
+    let epoch = world.claimed(job_id).await;
+    world.say_all().await;
+    world.finish(job_id, epoch, &Outcome::Stopped).await;
+    world.say_all().await;
+    assert_eq!(world.comments(), 0);
+}
+
+#[tokio::test]
+async fn a_sender_that_died_after_it_spoke_is_followed_by_one_who_finds_its_words() {
+    let world = World::new().await;
+    let job_id = world.labeled("Fix the rounding").await;
+    world.say_all().await;
+    // As if nothing had been written down about what was sent.
+    world.test.execute("update outbox set remote_id = null, shown_seq = 0, shown_state = null, done_at = null").await;
+    world.say_all().await;
+    assert_eq!((world.comments(), world.read::<Vec<Emotion>>("reactions/issue-7.json")), (1, vec![Emotion::Eyes]));
+    drop(job_id);
+}
+
+#[tokio::test]
+async fn a_notice_is_written_once_whoever_asks_for_it() {
+    let world = World::new().await;
+    let part = || Part::Notice { number: 7, thread: None, body: "dan may not start jobs here.".to_owned() };
+    let notice = || NewPart { repository: "acme/shop".to_owned(), job_id: None, key: "refusal:acme/shop#7:dan".to_owned(), part: part() };
+    outbox::say(&world.test.db, &[notice()]).await.unwrap();
+    outbox::say(&world.test.db, &[notice()]).await.unwrap();
+    assert_eq!(world.say_all().await, ["sent notice"]);
+    world.test.execute("update outbox set done_at = null").await;
+    assert_eq!(world.say_all().await, ["sent notice"]);
+    assert_eq!(world.comments(), 1);
+    let found = world.forge.find_comment("acme/shop", 7, "<!-- codeteam:notice:").await.unwrap().unwrap();
+    assert!(found.body.starts_with("dan may not start jobs here.\n\n<!-- "), "{}", found.body);
+}
