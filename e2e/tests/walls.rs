@@ -103,12 +103,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     // Bedrock is a wire of `llm`; everything else of AWS belongs to a crate `aws`.
     ("aws-*", &["aws", "llm"]),
     // codeteam only to send spans to a collector.
-    ("reqwest", &["llm", "codeteam"]),
+    ("reqwest", &["github", "llm", "codeteam"]),
     ("octocrab", &["github"]),
     // The server's connections: axum's own loop has no timeout for headers and none for slow readers.
     ("hyper*", &["codeteam"]),
     ("utoipa*", &["codeteam"]),
-    ("rustls", &["config", "llm"]),
+    // In `github` it also signs for the App, so that no second library of cryptography is needed.
+    ("rustls", &["config", "github", "llm"]),
     ("jiff", &["domain"]),
     // How figures and traces leave the process; everything else only counts (`metrics`) and opens spans (`tracing`).
     ("metrics-exporter-prometheus", &["codeteam"]),
@@ -118,7 +119,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tree-sitter*", &["agent"]),
     // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
     ("tracing-subscriber", &["codeteam", "config", "dispatch"]),
-    ("wiremock", &["testkit", "llm", "e2e"]),
+    ("wiremock", &["testkit", "github", "llm", "e2e"]),
     ("cargo_metadata", &["e2e"]),
     // A child process belongs to `process`, whichever library would start it.
     ("async-process", &[]),

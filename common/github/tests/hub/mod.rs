@@ -1,0 +1,105 @@
+//! The client of GitHub's API against a server that keeps what it is sent, and fails in every way that GitHub does.
+
+mod app;
+mod comments;
+mod cutting;
+mod failures;
+mod pulls;
+mod reviews;
+mod server;
+mod tokens;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::{Clock, JobId, Secret};
+use github::GitHub;
+use github::app::{App, AppCredentials, AppOptions, LocalPacer, Site};
+use time::OffsetDateTime;
+
+use cutting::Cutting;
+use server::{APP_ID, Server};
+
+const REPOSITORY: &str = "acme/shop";
+const MARKER: &str = "<!-- codeteam:job:1 -->";
+
+/// A key made for these tests alone, as GitHub gives keys out.
+pub fn pem() -> String {
+    let der = STANDARD.encode(include_bytes!("app-key.der"));
+    let lines: Vec<&str> = der.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let kind = ["RSA", "PRIVATE", "KEY"].join(" ");
+    format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", lines.join("\n"))
+}
+
+fn credentials(url: &str) -> AppCredentials {
+    let site = Site::with_api("https://github.com", url).unwrap();
+    AppCredentials::new(site, APP_ID, Secret::new(pem())).unwrap()
+}
+
+/// A clock that is put forward by hand.
+#[derive(Clone)]
+struct TestClock(Arc<Mutex<OffsetDateTime>>);
+
+impl TestClock {
+    fn at(text: &str) -> Self {
+        let instant = OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).unwrap();
+        Self(Arc::new(Mutex::new(instant)))
+    }
+
+    fn forward(&self, by: Duration) {
+        *self.0.lock().unwrap() += by;
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> OffsetDateTime {
+        *self.0.lock().unwrap()
+    }
+
+    fn boottime(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A server, its client, and a connection between them that can be cut.
+struct World {
+    server: Server,
+    cutting: Cutting,
+    github: GitHub,
+    tokens: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// Without pauses between changes, and with what `change` does to the options.
+    async fn with(change: impl FnOnce(&mut AppOptions)) -> Self {
+        let server = Server::start().await;
+        let cutting = Cutting::before(&server.url()).await;
+        let tokens = Arc::<Mutex<Vec<String>>>::default();
+        let told = Arc::clone(&tokens);
+        let mut options = AppOptions::new(move |token| told.lock().unwrap().push(token.expose().to_owned()));
+        options.pacer = Arc::new(LocalPacer::new(Duration::ZERO, Duration::from_secs(20)));
+        change(&mut options);
+        let github = GitHub::new(App::new(&credentials(&cutting.url()), options).unwrap());
+        Self { server, cutting, github, tokens }
+    }
+
+    /// The next request that begins with `request` is answered with `reply`.
+    fn fail(&self, request: &str, reply: wiremock::ResponseTemplate) {
+        self.server.state().faults.push((request.to_owned(), reply));
+    }
+
+    /// How many requests began with `request`.
+    fn asked(&self, request: &str) -> usize {
+        self.server.state().asked.iter().filter(|asked| asked.starts_with(request)).count()
+    }
+}
+
+fn job() -> JobId {
+    "0198c0de-0000-7000-8000-000000000001".parse().unwrap()
+}
