@@ -7,11 +7,13 @@ mod aws;
 pub mod failure;
 pub mod logging;
 mod probe;
+mod remote;
 mod run;
 mod services;
 mod settings;
 
 pub use probe::Probe;
+pub use remote::remote;
 pub use run::{install_crypto, run};
 pub use services::{Configured, Services};
 pub use settings::{Environment, Settings, SettingsError};

@@ -17,6 +17,7 @@ pub mod review;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
+pub mod sensitive;
 pub mod token_scope;
 pub mod usage;
 
@@ -32,5 +33,6 @@ pub use project::Project;
 pub use review::ReviewComment;
 pub use scope::{NoScope, Scope};
 pub use secret::Secret;
+pub use sensitive::Sensitive;
 pub use token_scope::TokenScope;
 pub use usage::Usage;

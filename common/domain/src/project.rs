@@ -5,6 +5,7 @@
 //! allowed_paths = ["src/**", "tests/**", "*.md"]
 //! network = "none"
 //! instructions = "docs/for-agents.md"
+//! sensitive_changes = ["workflows", "codeowners", "submodules", "symlinks"]
 //!
 //! [caps]
 //! steps = 12
@@ -23,6 +24,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::sensitive::Permitted;
 use crate::{AllowedPaths, Caps, MicroUsd};
 use value::{Place, Spanned};
 
@@ -31,7 +33,7 @@ pub const FILE: &str = ".codeteam.toml";
 /// The most that it may have, in bytes.
 pub const MOST_BYTES: usize = 64 << 10;
 
-const KEYS: &str = "test_command, allowed_paths, caps, network and instructions";
+const KEYS: &str = "test_command, allowed_paths, sensitive_changes, caps, network and instructions";
 const CAPS: &str = "steps, tokens, seconds and cost_usd";
 const MOST_COMMAND_CHARS: usize = 1_000;
 
@@ -48,6 +50,8 @@ pub struct Project {
     pub network: Option<Network>,
     /// The file with standing advice for the model, in the place of AGENTS.md.
     pub instructions: Option<String>,
+    /// Which changes a job may hand in that reach further than the code.
+    pub sensitive_changes: Permitted,
 }
 
 /// Caps that a repository lowers; `None` = as they are.
@@ -177,6 +181,7 @@ impl<'a> Reader<'a> {
         let wrong = match key {
             "test_command" => value::line(value, MOST_COMMAND_CHARS).map(|command| self.read.project.test_command = Some(command)),
             "instructions" => value::path(value).map(|path| self.read.project.instructions = Some(path)),
+            "sensitive_changes" => value::sensitive(value).map(|permitted| self.read.project.sensitive_changes = permitted),
             "network" => value::network(value).map(|network| self.read.project.network = Some(network)),
             "allowed_paths" => match value::globs(value) {
                 Ok(allowed) => {

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use domain::sensitive::Entry;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Checkout, GitError, TreeId};
@@ -18,22 +19,26 @@ pub struct Kept {
     pub left_out: Vec<String>,
 }
 
-/// A path that differs between the base and a tree, with what the base has there: mode and object id.
+/// A path that differs between the base and a tree.
 struct Change {
     path: Vec<u8>,
+    /// What the base has there: mode and object id.
     base: String,
+    before: Entry,
+    after: Entry,
 }
 
 impl Checkout {
-    /// `tree`, with the base's version of every changed path that `allows` refuses. One process; five where something is
-    /// left out. The workspace is not looked at and stays as it is.
+    /// `tree`, with the base's version of every changed path that `allows` refuses, which is told what was there and what is
+    /// there now. One process; five where something is left out. The workspace is not looked at and stays as it is.
     ///
     /// # Errors
     /// When git fails.
-    pub async fn keep(&self, tree: &TreeId, allows: impl Fn(&Path) -> bool) -> Result<Kept, GitError> {
+    pub async fn keep(&self, tree: &TreeId, allows: impl Fn(&Path, Entry, Entry) -> bool) -> Result<Kept, GitError> {
         const INDEX: &str = "index-kept";
         let changes = self.changes(tree).await?;
-        let refused: Vec<&Change> = changes.iter().filter(|change| !allows(Path::new(OsStr::from_bytes(&change.path)))).collect();
+        let is_refused = |change: &&Change| !allows(Path::new(OsStr::from_bytes(&change.path)), change.before, change.after);
+        let refused: Vec<&Change> = changes.iter().filter(is_refused).collect();
         if refused.is_empty() {
             return Ok(Kept { tree: tree.clone(), left_out: Vec::new() });
         }
@@ -63,11 +68,22 @@ impl Checkout {
         while let (Some(head), Some(path)) = (fields.next(), fields.next()) {
             let head = String::from_utf8_lossy(head);
             let mut words = head.trim_start_matches(':').split(' ');
-            let (mode, id) = (words.next().unwrap_or_default(), words.nth(1).unwrap_or_default());
+            let [mode, new_mode, id] = [(); 3].map(|()| words.next().unwrap_or_default());
+            let (before, after) = (entry(mode), entry(new_mode));
             // A path that the base does not have is removed by the mode 0.
             let mode = if mode == "000000" { "0" } else { mode };
-            changes.push(Change { path: path.to_owned(), base: format!("{mode} {id}") });
+            changes.push(Change { path: path.to_owned(), base: format!("{mode} {id}"), before, after });
         }
         Ok(changes)
+    }
+}
+
+/// What a mode of git's says.
+fn entry(mode: &str) -> Entry {
+    match mode {
+        "000000" => Entry::None,
+        "120000" => Entry::Symlink,
+        "160000" => Entry::Submodule,
+        _ => Entry::File,
     }
 }

@@ -74,6 +74,19 @@ impl Remote {
         format!("{name}-{hash}.git")
     }
 
+    /// The same repository, where `user` and `password` open it. Only HTTP(S) knows both; for others nothing changes.
+    #[must_use]
+    pub fn opened_by(self, user: &str, password: &Secret) -> Self {
+        let host = match self.location.split_once("://") {
+            Some((_, rest)) if matches!(self.protocol, Protocol::Http | Protocol::Https) => rest.split('/').next().unwrap_or_default(),
+            _ => return self,
+        };
+        let scheme = if self.protocol == Protocol::Https { "https" } else { "http" };
+        let [user, password] = [user, password.expose()].map(percent_encoded);
+        let credentials = Some(Secret::new(format!("{scheme}://{user}:{password}@{host}")));
+        Self { credentials, ..self }
+    }
+
     fn url(text: &str, protocol: Protocol) -> Result<Self, GitError> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| invalid(text))?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -96,6 +109,17 @@ impl Remote {
             None => Err(invalid(&path.to_string_lossy())),
         }
     }
+}
+
+/// As a URL holds a user or a password.
+fn percent_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
 }
 
 fn invalid(text: &str) -> GitError {
@@ -207,6 +231,17 @@ mod tests {
         assert_eq!(remote.credentials().unwrap().expose(), "https://bot:hunter2@example.com");
         let error = "ftp://bot:hunter2@host/x".parse::<Remote>().unwrap_err();
         assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_credential_opens_a_remote_of_http_and_is_not_shown() {
+        let opened = |text: &str| text.parse::<Remote>().unwrap().opened_by("x-access-token", &Secret::new("gh/s:1@"));
+        let remote = opened("https://github.example:8443/acme/shop.git");
+        assert_eq!(remote.location(), "https://github.example:8443/acme/shop.git");
+        assert_eq!(remote.credentials().unwrap().expose(), "https://x-access-token:gh%2Fs%3A1%40@github.example:8443");
+        assert!(!format!("{remote} {remote:?}").contains("gh%2F"), "{remote:?}");
+        assert_eq!(opened("/srv/shop.git").credentials(), None);
+        assert_eq!(opened("git@github.example:acme/shop.git").credentials(), None);
     }
 
     #[test]

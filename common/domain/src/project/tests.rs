@@ -1,6 +1,7 @@
 //! What `.codeteam.toml` can say, and how what is wrong in it is told.
 
 use super::*;
+use crate::Sensitive;
 
 fn faults(text: &str) -> Vec<String> {
     read(text.as_bytes()).faults.iter().map(Fault::to_string).collect()
@@ -9,13 +10,14 @@ fn faults(text: &str) -> Vec<String> {
 #[test]
 fn a_whole_file_is_understood() {
     let text = "test_command = \"make test\"\nallowed_paths = [\"src/**\", \"*.md\"]\nnetwork = \"loopback\"\n\
-                instructions = \"docs/for-agents.md\"\n\n[caps]\nsteps = 12\ntokens = 30_000\nseconds = 45\ncost_usd = 0.20\n";
+                instructions = \"docs/for-agents.md\"\nsensitive_changes = [\"workflows\", \"symlinks\"]\n\n[caps]\nsteps = 12\ntokens = 30_000\nseconds = 45\ncost_usd = 0.20\n";
     let project = Project {
         test_command: Some("make test".to_owned()),
         allowed_paths: AllowedPaths::of(&["src/**", "*.md"]).unwrap(),
         caps: LowerCaps { steps: Some(12), tokens: Some(30_000), cost_microusd: Some(MicroUsd(200_000)), active_ms: Some(45_000) },
         network: Some(Network::Loopback),
         instructions: Some("docs/for-agents.md".to_owned()),
+        sensitive_changes: [Sensitive::Workflows, Sensitive::Symlinks].into(),
     };
     assert_eq!(read(text.as_bytes()), Read { project, faults: vec![] });
     assert_eq!(read(b""), Read::default());
@@ -36,7 +38,7 @@ fn each_fault_has_its_line_and_column_and_the_rest_holds() {
     assert_eq!(
         faults(text),
         [
-            ".codeteam.toml, line 1, column 1: unknown key \"test_comand\"; the keys are test_command, allowed_paths, caps, network and instructions",
+            ".codeteam.toml, line 1, column 1: unknown key \"test_comand\"; the keys are test_command, allowed_paths, sensitive_changes, caps, network and instructions",
             ".codeteam.toml, line 3, column 11: expected \"none\", \"loopback\" or \"fetch\", found \"internet\"",
             ".codeteam.toml, line 4, column 16: expected the path of a file, from the root of the repository, found \"../secrets\"",
             ".codeteam.toml, line 6, column 9: expected a whole number above 0, found -1",
@@ -89,4 +91,12 @@ fn no_text_makes_it_panic() {
             read(&bytes);
         }
     }
+}
+
+#[test]
+fn a_kind_of_sensitive_change_that_is_not_known_permits_nothing() {
+    let text = "sensitive_changes = [\"workflows\", \"everything\"]\n";
+    let wanted = r#"expected a list of "workflows", "codeowners", "submodules", "symlinks", found "everything""#;
+    assert_eq!(faults(text), [format!(".codeteam.toml, line 1, column 35: {wanted}")]);
+    assert!(read(text.as_bytes()).project.sensitive_changes.is_empty());
 }

@@ -3,9 +3,11 @@
 use std::ops::Range;
 use std::path::{Component, Path};
 
+use strum::VariantNames;
 use toml::de::DeValue;
 
 use super::Network;
+use crate::sensitive::{Permitted, Sensitive};
 use crate::{AllowedPaths, MicroUsd};
 
 /// A value with its place in bytes.
@@ -61,6 +63,14 @@ pub(super) fn path(value: &Spanned<'_>) -> Result<String, Wrong> {
 pub(super) fn network(value: &Spanned<'_>) -> Result<Network, Wrong> {
     let named = value.get_ref().as_str().and_then(|name| name.parse().ok());
     named.map_or_else(|| wrong(value, "\"none\", \"loopback\" or \"fetch\""), Ok)
+}
+
+/// A list of kinds.
+pub(super) fn sensitive(value: &Spanned<'_>) -> Result<Permitted, Wrong> {
+    let names = Sensitive::VARIANTS.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let wanted = format!("a list of {names}");
+    let Some(items) = value.get_ref().as_array() else { return wrong(value, &wanted) };
+    items.iter().map(|item| item.get_ref().as_str().and_then(|name| name.parse().ok()).map_or_else(|| wrong(item, &wanted), Ok)).collect()
 }
 
 /// A list of at least one glob.
