@@ -2,6 +2,7 @@
 
 mod data;
 mod endings;
+mod github;
 mod money;
 mod queue;
 mod refusals;
