@@ -37,9 +37,10 @@ test: tools ## Run every test, on a private PostgreSQL that it brings itself
 	@$(MAKE) --jobs=2 --output-sync=target test-postgres test-chaos
 
 .PHONY: test-chaos
-test-chaos: ## A little of everything that `make chaos` does, in about three minutes (part of test)
+test-chaos: ## A little of everything that `make chaos` does, in about four minutes (part of test)
 	@$(CARGO) build --quiet --workspace --bins --locked
 	@target/debug/chaos short --seed 7
+	@target/debug/chaos long --seed 7 --rounds 20
 
 .PHONY: chaos
 chaos: ## Kill, freeze and starve real processes for hours, and check that nothing is lost (ARGS="kill9 --rounds 100", "list")

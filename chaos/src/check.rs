@@ -1,6 +1,6 @@
 //! What must be true of a world when everything is quiet, whatever was done to it.
 
-mod caps;
+pub mod caps;
 mod chains;
 pub mod facts;
 mod fences;
@@ -38,6 +38,8 @@ pub struct Verdict {
     pub outcomes: BTreeMap<String, u64>,
     /// Why jobs did not succeed, in the words that the person who asked was told.
     pub causes: BTreeMap<String, u64>,
+    /// Figures for people.
+    pub notes: Vec<String>,
 }
 
 /// The ends that a run permits.
@@ -70,6 +72,7 @@ impl Verdict {
             *self.causes.entry(cause).or_default() += count;
         }
         self.violations.extend(other.violations);
+        self.notes.extend(other.notes);
     }
 }
 

@@ -20,7 +20,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// logs go.
 pub struct Launcher {
     program: PathBuf,
-    environment: Vec<(String, String)>,
+    /// What every process finds in its environment.
+    pub environment: Vec<(String, String)>,
     logs: PathBuf,
     started: AtomicU32,
 }

@@ -3,6 +3,7 @@
 
 pub mod script;
 pub mod storm;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ pub struct Served {
     pub refused: u32,
     /// Requests that are being answered.
     pub in_flight: u32,
+    /// Input tokens of the newest request.
+    pub input: u64,
 }
 
 /// By job (the tag in its title) and step, from 1.
@@ -114,13 +117,14 @@ impl Drop for Model {
 async fn serve(mut connection: TcpStream, state: Arc<State>) {
     while let Some(request) = http::read(&mut connection).await {
         let go_on = match state.understand(&request) {
-            Ok((script, step)) => {
-                let asked = state.note(&script, step, |served| {
+            Ok(question) => {
+                let asked = state.note(&question.script, question.step, |served| {
                     served.asked += 1;
                     served.in_flight += 1;
+                    served.input = question.input;
                 });
-                let go_on = state.answer(&mut connection, &script, step, asked).await;
-                state.note(&script, step, |served| served.in_flight -= 1);
+                let go_on = state.answer(&mut connection, &question, asked).await;
+                state.note(&question.script, question.step, |served| served.in_flight -= 1);
                 go_on
             }
             Err(problem) => {
@@ -135,6 +139,16 @@ async fn serve(mut connection: TcpStream, state: Arc<State>) {
     }
 }
 
+/// What a request asks for.
+struct Question {
+    script: Script,
+    step: usize,
+    /// Its tokens.
+    input: u64,
+    /// The most tokens of an answer.
+    max_output: u64,
+}
+
 impl State {
     fn note(&self, script: &Script, step: usize, change: impl FnOnce(&mut Served)) -> u32 {
         let mut book = locked(&self.book);
@@ -144,7 +158,7 @@ impl State {
     }
 
     /// Whose step a request asks for.
-    fn understand(&self, request: &Request) -> Result<(Script, usize), String> {
+    fn understand(&self, request: &Request) -> Result<Question, String> {
         if request.header("x-api-key") != Some(KEY) {
             return Err("the key is not the one that was given".to_owned());
         }
@@ -158,20 +172,26 @@ impl State {
             }
         }
         match said.len() < script.steps() {
-            true => Ok((script, said.len() + 1)),
+            true => Ok(Question {
+                script,
+                step: said.len() + 1,
+                input: usage::of_input(request.body.len()),
+                max_output: body["max_tokens"].as_u64().unwrap_or_default(),
+            }),
             false => Err(format!("{}: nothing is planned for step {}", script.tag, said.len() + 1)),
         }
     }
 
     /// Answers one request as the weather wants it; `false` = the connection is over.
-    async fn answer(&self, connection: &mut TcpStream, script: &Script, step: usize, asked: u32) -> bool {
+    async fn answer(&self, connection: &mut TcpStream, question: &Question, asked: u32) -> bool {
+        let (script, step) = (&question.script, question.step);
         let chance = storm::chance(self.seed, &script.tag, step, asked);
         let storm = locked(&self.weather).strikes(chance);
         sleep(script.thinks(step).unwrap_or(Duration::from_millis(20 + chance % 80))).await;
         let refused = |served: &mut Served| served.refused += 1;
         let body = match script.is_poison(step) {
             true => "this is no message of the API".to_owned(),
-            false => reply(script, step, asked),
+            false => self.reply(question, asked),
         };
         match storm {
             Some(Storm::TooMany) => {
@@ -214,6 +234,25 @@ impl State {
             }
         }
     }
+
+    fn reply(&self, question: &Question, asked: u32) -> String {
+        let Question { script, step, .. } = question;
+        let content = script.content(*step);
+        let usage = match script.counts_tokens() {
+            false => json!({ "input_tokens": 100, "output_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0 }),
+            true => {
+                let before = locked(&self.book).get(&(script.tag.clone(), step - 1)).map_or(0, |served| served.input);
+                let misses = usage::misses(storm::chance(self.seed, &script.tag, *step, asked));
+                let output = content.as_ref().map_or(0, |content| content.to_string().len());
+                usage::of(question.input, if misses { 0 } else { before }, output, question.max_output)
+            }
+        };
+        json!({
+            "id": format!("msg_{}_{step}_{asked}", script.tag), "type": "message", "role": "assistant", "model": "claude-haiku-4-5-20251001",
+            "content": content, "stop_reason": "tool_use", "stop_sequence": null, "usage": usage
+        })
+        .to_string()
+    }
 }
 
 /// One byte a second; whether all of it was taken.
@@ -225,15 +264,6 @@ async fn drip(connection: &mut TcpStream, text: &str) -> bool {
         sleep(Duration::from_secs(1)).await;
     }
     true
-}
-
-fn reply(script: &Script, step: usize, asked: u32) -> String {
-    json!({
-        "id": format!("msg_{}_{step}_{asked}", script.tag), "type": "message", "role": "assistant", "model": "claude-haiku-4-5-20251001",
-        "content": script.content(step), "stop_reason": "tool_use", "stop_sequence": null,
-        "usage": { "input_tokens": 100, "output_tokens": 20, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0 }
-    })
-    .to_string()
 }
 
 fn error(kind: &str, message: &str) -> String {

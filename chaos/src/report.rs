@@ -110,6 +110,9 @@ impl RunReport {
         self.outcomes = all.outcomes;
         self.causes = all.causes;
         self.violations.extend(all.violations);
+        for note in all.notes {
+            self.note(note);
+        }
     }
 
     /// Computes the spreads.

@@ -60,6 +60,27 @@ impl Repository {
         Ok(branches)
     }
 
+    /// The id of a branch's tree.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn tree(&self, branch: &str) -> Result<String> {
+        Ok(git(&self.path, &["rev-parse", &format!("{branch}^{{tree}}")]).await?.trim().to_owned())
+    }
+
+    /// The id of a tree with these files, by path, and nothing else.
+    ///
+    /// # Errors
+    /// When git cannot make it.
+    pub async fn tree_of(&self, files: &[(String, String)]) -> Result<String> {
+        let mut entries = String::new();
+        for (path, content) in files {
+            let blob = git_with(&self.path, &["hash-object", "-w", "--stdin"], content).await?;
+            entries.push_str(&format!("100644 blob {}\t{path}\n", blob.trim()));
+        }
+        Ok(git_with(&self.path, &["mktree"], &entries).await?.trim().to_owned())
+    }
+
     /// The forge's pull requests.
     ///
     /// # Errors

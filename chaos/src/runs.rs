@@ -4,6 +4,7 @@ mod clock;
 mod disk;
 mod failpoints;
 mod kill9;
+mod long;
 mod network;
 mod payload;
 mod poison;
@@ -46,6 +47,9 @@ pub enum Run {
     /// Workers killed at random moments.
     #[strum(message = "workers killed at random moments")]
     Kill9,
+    /// Jobs of twenty steps, lost again and again.
+    #[strum(message = "jobs of twenty steps, lost again and again at random points")]
+    Long,
     /// Processes killed at every fail point.
     #[strum(message = "processes killed at every fail point, so many times each")]
     Failpoints,
@@ -99,6 +103,7 @@ impl Run {
         match self {
             Self::Short => 1,
             Self::Kill9 => 1000,
+            Self::Long => 200,
             Self::Failpoints => 8,
             Self::Postgres => 30,
             Self::Zombies => 200,
@@ -168,6 +173,7 @@ async fn built(run: Run, plan: &Plan, report: &mut RunReport) -> Result<Option<W
     let name: &str = run.into();
     match run {
         Run::Disk => disk::world(plan, report).await,
+        Run::Long => long::world(plan, name).await.map(Some),
         Run::Clock => clock::world(plan, report).await,
         _ => World::start(plan, name).await.map(Some),
     }
@@ -177,6 +183,7 @@ async fn in_world(run: Run, world: &mut World, amount: Amount, report: &mut RunR
     match run {
         Run::Short => short::play(world, amount, report).await,
         Run::Kill9 => kill9::play(world, amount, report).await,
+        Run::Long => long::play(world, amount, report).await,
         Run::Failpoints => failpoints::play(world, amount, report).await,
         Run::Postgres => postgres::play(world, amount, report).await,
         Run::Zombies => zombies::play(world, amount, report).await,
@@ -205,7 +212,7 @@ async fn rest(run: Run, world: &mut World, report: &mut RunReport) -> Result<()>
     report.times.recovery.extend(recoveries.first);
     report.times.recovery_again.extend(recoveries.later);
     report.times.give_back.extend(losses::give_backs(&world.database.sql).await?);
-    if matches!(run, Run::Kill9 | Run::Zombies | Run::Short | Run::Payload | Run::Clock) {
+    if matches!(run, Run::Kill9 | Run::Long | Run::Zombies | Run::Short | Run::Payload | Run::Clock) {
         for (half_step, count) in losses::by_half_step(&world.losses) {
             *report.hits.entry(half_step).or_default() += count;
         }

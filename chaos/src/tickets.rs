@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::model::script::{Kind, long_text};
+use crate::model::script::{Kind, Script, long_text};
 
 /// With what webhooks are signed.
 pub const SECRET: &str = "chaos-webhook-secret";
@@ -29,6 +29,8 @@ pub struct Ticket {
     /// The same as a kind.
     #[serde(skip)]
     pub kind: Kind,
+    /// What the issue was labelled with.
+    pub label: &'static str,
     /// `owner/name`.
     pub repository: String,
     /// The job, once somebody has accepted it.
@@ -38,7 +40,9 @@ pub struct Ticket {
 impl Ticket {
     /// A ticket that nobody has handed in yet.
     pub fn new(number: u64, kind: Kind, repository: &str) -> Self {
-        Self { number, tag: format!("{kind}-{number:04}"), kind, repository: repository.to_owned(), job_id: None }
+        let tag = format!("{kind}-{number:04}");
+        let label = Script { tag: tag.clone(), kind }.mode();
+        Self { number, tag, kind, label, repository: repository.to_owned(), job_id: None }
     }
 
     /// GitHub's number of the delivery.
@@ -51,7 +55,7 @@ impl Ticket {
         json!({
             "action": "labeled",
             "issue": { "number": self.number, "title": format!("Greet {}", self.tag), "body": "Please.", "updated_at": "2025-08-21T08:05:12Z" },
-            "label": { "name": "mechanic" },
+            "label": { "name": self.label },
             "repository": { "id": 1, "full_name": self.repository },
             "sender": { "login": "hubot", "type": "User" },
             "padding": padding,

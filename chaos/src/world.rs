@@ -65,6 +65,8 @@ pub struct World {
     pub servers: Vec<Process>,
     /// The processes that work.
     pub workers: Vec<Process>,
+    /// The cap of tokens that its processes lower every mode's own to.
+    pub token_cap: Option<i64>,
     /// What was asked.
     pub tickets: Vec<Ticket>,
     /// What was lost.
@@ -82,6 +84,17 @@ impl World {
     /// When something does not start.
     pub async fn start(plan: &Plan, name: &str) -> Result<Self> {
         Self::empty(plan, name, None).await?.at_work().await
+    }
+
+    /// The same, whose processes allow no job more tokens than this.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn capped(plan: &Plan, name: &str, tokens: i64) -> Result<Self> {
+        let mut world = Self::empty(plan, name, None).await?;
+        world.launcher.environment.push(("TOKEN_CAP".to_owned(), tokens.to_string()));
+        world.token_cap = Some(tokens);
+        world.at_work().await
     }
 
     /// The same with a disk of so many MiB for the database. Only root can.
@@ -157,6 +170,7 @@ impl World {
             launcher,
             servers: Vec::new(),
             workers: Vec::new(),
+            token_cap: None,
             tickets: Vec::new(),
             losses: Vec::new(),
             rng: StdRng::seed_from_u64(plan.seed),

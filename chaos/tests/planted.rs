@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chaos::check::{Violation, check};
 use chaos::model::script::Kind;
+use chaos::repository::Repository;
 use chaos::world::{Plan, World};
 use process::{Command, run};
 
@@ -24,7 +25,7 @@ async fn every_kind_of_violation_is_seen_and_a_sound_world_has_none() {
         previous: None,
     };
     let mut world = World::start(&plan, "planted").await.unwrap();
-    for kind in [Kind::Work, Kind::Work, Kind::Talk] {
+    for kind in [Kind::Work, Kind::Work, Kind::Talk, Kind::Long] {
         world.ask(kind).await.unwrap();
     }
     world.quiet(Duration::from_secs(120)).await.unwrap();
@@ -34,11 +35,20 @@ async fn every_kind_of_violation_is_seen_and_a_sound_world_has_none() {
 
     let (job, other) = (world.tickets[0].clone(), world.tickets[1].clone());
     let (job_id, other_id) = (job.job_id.unwrap(), other.job_id.unwrap());
-    let repository = world.repositories.iter().find(|repository| repository.name == job.repository).unwrap();
-    let branch = repository.branches().await.unwrap().into_keys().next().unwrap();
+    let of = |name: &str| world.repositories.iter().find(|repository| repository.name == name).unwrap();
+    let repository = of(&job.repository);
+    let branch = branch_of(repository, &job_id).await;
 
     world.model.falsify(&job.tag, 2, |served| served.replied += 1);
     planted("no repeated paid call", &world, &mut seen).await;
+
+    // The same greeting and the right number of branches, and not everything else that the job did.
+    let long = world.tickets[3].clone();
+    let (forge, long_id) = (of(&long.repository), long.job_id.unwrap());
+    let whole = branch_of(forge, &long_id).await;
+    let path = repository.path.display().to_string();
+    git(&forge.path, &["fetch", "--quiet", &path, &format!("+{branch}:{whole}")]).await;
+    planted("one visible effect", &world, &mut seen).await;
 
     git(&repository.path, &["branch", &format!("{branch}-again"), &branch]).await;
     planted("one visible effect", &world, &mut seen).await;
@@ -72,6 +82,18 @@ async fn every_kind_of_violation_is_seen_and_a_sound_world_has_none() {
     .await;
     planted("nothing twice", &world, &mut seen).await;
 
+    let again = format!(
+        "insert into ledger (job_id, seq, at, kind, step_no, model, cost_microusd, hash)
+         select job_id, seq + 1, at, 'reserved', 1, model, cost_microusd, hash from ledger
+         where job_id = '{long_id}' order by seq desc limit 1"
+    );
+    write(&world, &again).await;
+    planted("no repeated paid call", &world, &mut seen).await;
+    assert!(seen.iter().any(|violation| violation.what.contains("after its reply was stored")), "{seen:#?}");
+
+    write(&world, &format!("update ledger set cache_write = 200000 where job_id = '{long_id}' and step_no = 1 and kind = 'settled'")).await;
+    planted("caps hold", &world, &mut seen).await;
+
     write(&world, &format!("update jobs set tokens = 50001 where job_id = '{job_id}'")).await;
     planted("caps hold", &world, &mut seen).await;
 
@@ -83,6 +105,12 @@ async fn every_kind_of_violation_is_seen_and_a_sound_world_has_none() {
 
     std::fs::write(world.folder.join("tmp/left"), "").unwrap();
     planted("nothing left behind", &world, &mut seen).await;
+}
+
+/// The branch of a job carries the end of its id.
+async fn branch_of(repository: &Repository, job_id: &str) -> String {
+    let short: String = job_id.chars().filter(char::is_ascii_hexdigit).collect::<String>().split_off(20);
+    repository.branches().await.unwrap().into_keys().find(|name| name.contains(&short)).unwrap()
 }
 
 /// The check finds something new, and that of this invariant.

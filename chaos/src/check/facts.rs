@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::caps;
 use crate::model::script::Script;
 use crate::world::World;
 
@@ -18,6 +19,11 @@ pub struct Job {
     /// Its name in the model's book.
     #[serde(skip)]
     pub tag: String,
+    /// `mechanic` or `genius`; `None` before triage.
+    pub mode: Option<String>,
+    /// The cap of tokens that was in force for it: its mode's, or a lower one of its processes.
+    #[serde(skip)]
+    pub token_cap: i64,
     /// How it ended.
     pub outcome: Option<String>,
     /// The same in full.
@@ -56,6 +62,14 @@ pub struct Entry {
     pub step_no: i64,
     /// What it closes.
     pub reservation_seq: Option<i64>,
+    /// Input tokens that were charged in full.
+    pub uncached_input: i64,
+    /// Input tokens that the cache had.
+    pub cache_read: i64,
+    /// Input tokens that the cache got.
+    pub cache_write: i64,
+    /// Output tokens.
+    pub output: i64,
     /// In microseconds since 1970.
     pub at_us: i64,
 }
@@ -103,14 +117,15 @@ impl Facts {
         let sql = &world.database.sql;
         let jobs: Vec<Job> = sql
             .rows(
-                "select job_id, input ->> 'title' as title, outcome, outcome_detail, steps, tokens, cost_microusd
+                "select job_id, input ->> 'title' as title, mode, outcome, outcome_detail, steps, tokens, cost_microusd
                  from jobs order by job_id",
             )
             .await?;
         let events = sql.rows("select job_id, seq, kind, data from events order by job_id, seq").await?;
         let ledger = sql
             .rows(
-                "select job_id, seq, kind, step_no, reservation_seq, (extract(epoch from at) * 1000000)::bigint as at_us
+                "select job_id, seq, kind, step_no, reservation_seq, uncached_input, cache_read, cache_write, output,
+                        (extract(epoch from at) * 1000000)::bigint as at_us
                  from ledger order by job_id, seq",
             )
             .await?;
@@ -123,7 +138,8 @@ impl Facts {
         let queue: Vec<Queued> = sql.rows("select job_id, state from queue").await?;
         let named = |job: Job| {
             let tag = Script::named_in(&job.title).map(|script| script.tag).unwrap_or_default();
-            (job.job_id.clone(), Job { tag, ..job })
+            let token_cap = caps::of(&job).tokens.min(world.token_cap.unwrap_or(i64::MAX));
+            (job.job_id.clone(), Job { tag, token_cap, ..job })
         };
         Ok(Self {
             jobs: jobs.into_iter().map(named).collect(),

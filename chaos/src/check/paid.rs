@@ -15,6 +15,7 @@ pub(super) fn check(world: &World, facts: &Facts, verdict: &mut Verdict) {
     }
     let tags: BTreeMap<&str, &str> = facts.jobs.values().map(|job| (job.tag.as_str(), job.job_id.as_str())).collect();
     let none = Vec::new();
+    let (mut replies, mut bought) = (0, 0);
     for ((tag, step), served) in world.model.book() {
         let Some(job_id) = tags.get(tag.as_str()) else {
             verdict.fail(NAME, format!("the model was asked about {tag}, which is no job"));
@@ -24,15 +25,26 @@ pub(super) fn check(world: &World, facts: &Facts, verdict: &mut Verdict) {
         let entries = facts.ledger.get(*job_id).unwrap_or(&none);
         let of = |kind: &str| entries.iter().filter(|entry| entry.step_no == step as i64 && entry.kind == kind).count() as u32;
         let (stored, late, open) = (of("settled"), of("settled_late"), unclosed(entries, step));
+        (replies, bought) = (replies + served.replied, bought + stored);
         verdict.require(served.replied <= stored + late + open, NAME, || {
             format!(
                 "job {job_id} ({tag}) step {step}: the model replied {} times; {stored} replies are stored, {late} settled late, {open} left open",
                 served.replied
             )
         });
+        let own: Vec<&Entry> = entries.iter().filter(|entry| entry.step_no == step as i64).collect();
+        let paid = own.iter().position(|entry| entry.kind == "settled");
+        let again = paid.is_some_and(|paid| own[paid..].iter().any(|entry| entry.kind == "reserved"));
+        verdict.require(!again, NAME, || format!("job {job_id} ({tag}) step {step}: a call was begun after its reply was stored"));
         verdict.require(stored <= served.replied && stored <= 1, NAME, || {
             format!("job {job_id} ({tag}) step {step}: {stored} replies are stored and the model gave {}", served.replied)
         });
+    }
+    if replies > bought {
+        let lost = replies - bought;
+        verdict
+            .notes
+            .push(format!("the model gave {replies} replies: {bought} are stored, {lost} were in flight when their worker was lost"));
     }
     for (job_id, events) in &facts.events {
         lost_calls(job_id, events, facts.ledger.get(job_id).unwrap_or(&none), verdict);

@@ -40,6 +40,12 @@ pub(super) async fn check(world: &World, facts: &Facts, verdict: &mut Verdict) -
                 verdict.require(shown == expected, NAME, || {
                     format!("job {job_id} ({tag}) succeeded with (branches, comments) {shown:?}: expected {expected:?}")
                 });
+                if let (Some(files), Some((name, _))) = (Script::of_tag(tag).and_then(|script| script.files()), own.first()) {
+                    let (tree, expected) = (repository.tree(name).await?, repository.tree_of(&files).await?);
+                    verdict.require(tree == expected, NAME, || {
+                        format!("job {job_id} ({tag}): the tree of {name} is {tree}: expected {expected}, of {} files", files.len())
+                    });
+                }
                 for (name, content) in own {
                     verdict.require(content.as_deref() == Some(GREETING), NAME, || {
                         format!("job {job_id} ({tag}): greeting.txt on {name} is {content:?}: expected {GREETING:?}")

@@ -19,6 +19,10 @@ pub enum Kind {
     Large,
     /// Every reply to its second step is garbage.
     Poison,
+    /// Twenty steps of all sorts, for a genius.
+    Long,
+    /// Like [`Kind::Long`], with so much in it that it reaches the cap of tokens that its run sets.
+    Hungry,
 }
 
 /// The steps of one job.
@@ -32,6 +36,8 @@ pub struct Script {
 
 /// What every job that works leaves in its file `greeting.txt`.
 pub const GREETING: &str = "hello\nagain\n";
+/// The steps of a long job.
+pub const LONG_STEPS: usize = 20;
 
 /// How much a large job writes, gets and says, in bytes.
 const LARGE_BYTES: usize = 1_000_000;
@@ -55,7 +61,35 @@ impl Script {
         match self.kind {
             Kind::Talk => 2,
             Kind::Work | Kind::Slow | Kind::Large | Kind::Poison => 4,
+            Kind::Long | Kind::Hungry => LONG_STEPS,
         }
+    }
+
+    /// Whose job it is, as the label says it.
+    pub fn mode(&self) -> &'static str {
+        if self.counts_tokens() { "genius" } else { "mechanic" }
+    }
+
+    /// Whether the model counts what its calls really take, the prompt cache included.
+    pub fn counts_tokens(&self) -> bool {
+        matches!(self.kind, Kind::Long | Kind::Hungry)
+    }
+
+    /// The files that a long job leaves, all of them, with what is in them; `None` of other jobs, and of one that
+    /// cannot come to its end.
+    pub fn files(&self) -> Option<Vec<(String, String)>> {
+        if self.kind != Kind::Long {
+            return None;
+        }
+        let journal: String = (6..LONG_STEPS).step_by(3).map(|step| format!("step {step}\n")).collect();
+        let mut files = vec![
+            ("README.md".to_owned(), "A shop.\n".to_owned()),
+            ("greeting.txt".to_owned(), GREETING.to_owned()),
+            ("journal.txt".to_owned(), journal),
+            ("state.txt".to_owned(), "at 17\n".to_owned()),
+        ];
+        files.extend((4..LONG_STEPS).step_by(3).map(|step| (format!("note-{step:02}.txt"), self.note(step))));
+        Some(files)
     }
 
     /// Whether it ends with a branch.
@@ -75,6 +109,12 @@ impl Script {
 
     /// What the model says in `step`, from 1; `None` behind the last.
     pub fn content(&self, step: usize) -> Option<Value> {
+        if !(1..=self.steps()).contains(&step) {
+            return None;
+        }
+        if self.counts_tokens() {
+            return Some(self.long(step));
+        }
         let (tool, input) = match (self.kind, step) {
             (_, 1) => ("read_file", json!({ "path": "README.md" })),
             (Kind::Talk, 2) | (_, 4) => ("finish", self.finish()),
@@ -90,6 +130,32 @@ impl Script {
             (Kind::Large, 4) => json!([{ "type": "text", "text": long_text() }, call]),
             _ => json!([call]),
         })
+    }
+
+    /// A step of a long job: it writes, appends and edits, one file after the other, sometimes two at once.
+    fn long(&self, step: usize) -> Value {
+        let call = |part: &str, tool: &str, input: Value| json!({ "type": "tool_use", "id": format!("toolu_{step}{part}"), "name": tool, "input": input });
+        let write = |part: &str, path: &str, content: &str| call(part, "write_file", json!({ "path": path, "content": content }));
+        match step {
+            1 => json!([call("", "read_file", json!({ "path": "README.md" }))]),
+            2 => json!([write("a", "greeting.txt", "hello\n"), write("b", "state.txt", "at 2\n")]),
+            // Twice on one workspace, these would say so in the file.
+            3 => json!([call("", "shell", json!({ "command": "echo again >> greeting.txt" }))]),
+            LONG_STEPS => json!([call("", "finish", self.finish())]),
+            _ if step.is_multiple_of(3) => {
+                let report = if self.kind == Kind::Hungry { "; seq -f 'line %05.0f of a report' 400" } else { "" };
+                json!([call("", "shell", json!({ "command": format!("echo step {step} >> journal.txt{report}") }))])
+            }
+            _ if step % 3 == 1 => json!([write("", &format!("note-{step:02}.txt"), &self.note(step))]),
+            _ => {
+                let edit = json!({ "old": format!("at {}", step - 3), "new": format!("at {step}") });
+                json!([call("", "edit_file", json!({ "path": "state.txt", "edits": [edit] }))])
+            }
+        }
+    }
+
+    fn note(&self, step: usize) -> String {
+        format!("note {step}\n").repeat(if self.kind == Kind::Hungry { 1500 } else { 1 })
     }
 
     fn finish(&self) -> Value {
@@ -115,11 +181,11 @@ mod tests {
 
     #[test]
     fn every_script_ends_with_finish_and_says_nothing_after() {
-        for kind in ["work", "talk", "slow", "large", "poison"] {
+        for kind in ["work", "talk", "slow", "large", "poison", "long", "hungry"] {
             let script = Script::of_tag(&format!("{kind}-1")).unwrap();
             let last = script.content(script.steps()).unwrap();
             assert_eq!(last.as_array().unwrap().last().unwrap()["name"], "finish", "{kind}");
-            assert!(script.content(5).is_none());
+            assert!(script.content(script.steps() + 1).is_none());
         }
     }
 }
