@@ -135,6 +135,18 @@ pub struct Reply {
     pub model: String,
 }
 
+impl Reply {
+    /// Whether it has neither words nor calls: thoughts at the most.
+    pub fn is_silent(&self) -> bool {
+        self.words().is_none() && self.tool_calls.is_empty()
+    }
+
+    /// Its text; `None` where there is nothing to be read in it.
+    pub fn words(&self) -> Option<&str> {
+        Some(self.text.as_str()).filter(|text| !text.trim().is_empty())
+    }
+}
+
 impl ModelRequest {
     /// Whether the turns form a conversation that a provider can be sent.
     ///

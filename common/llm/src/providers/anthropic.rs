@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{Post, no_header};
+use crate::providers::blocks::{Message, to_be_cached};
 use crate::providers::rebuilt;
 use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, Turn};
 
@@ -111,7 +112,7 @@ struct RequestBody<'a> {
     system: [Block<'a>; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<Tool<'a>>,
-    messages: Vec<Message<'a>>,
+    messages: Vec<Message<'a, Block<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -121,16 +122,6 @@ struct Tool<'a> {
     input_schema: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_control: Option<CacheControl>,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "role", content = "content", rename_all = "snake_case")]
-enum Message<'a> {
-    User(Vec<Block<'a>>),
-    #[serde(rename = "assistant")]
-    Rebuilt(Vec<Block<'a>>),
-    #[serde(rename = "assistant")]
-    Native(&'a RawValue),
 }
 
 #[derive(Serialize)]
@@ -157,15 +148,13 @@ enum Block<'a> {
 }
 
 /// Marks the end of a prefix that the provider should keep for five minutes. At most four in a request:
-/// the tools, the system prompt, and the last two user messages, so that the call after this one finds
-/// what this one wrote however many blocks lie between them.
+/// the tools, the system prompt, and the last two user messages.
 #[derive(Clone, Copy, Serialize)]
 struct CacheControl {
     r#type: &'static str,
 }
 
 const EPHEMERAL: Option<CacheControl> = Some(CacheControl { r#type: "ephemeral" });
-const CACHED_USER_MESSAGES: usize = 2;
 
 fn tools(request: &ModelRequest) -> Vec<Tool<'_>> {
     let mut tools: Vec<_> = request
@@ -179,21 +168,17 @@ fn tools(request: &ModelRequest) -> Vec<Tool<'_>> {
     tools
 }
 
-fn messages(turns: &[Turn]) -> Vec<Message<'_>> {
-    let mut messages: Vec<Message<'_>> = turns.iter().map(message).collect();
-    let users = messages.iter_mut().rev().filter_map(|message| match message {
-        Message::User(blocks) => blocks.last_mut(),
-        Message::Rebuilt(_) | Message::Native(_) => None,
-    });
-    for block in users.take(CACHED_USER_MESSAGES) {
-        if let Block::Text { cache_control, .. } | Block::ToolResult { cache_control, .. } = block {
+fn messages(turns: &[Turn]) -> Vec<Message<'_, Block<'_>>> {
+    let mut messages: Vec<_> = turns.iter().map(message).collect();
+    for blocks in to_be_cached(&mut messages) {
+        if let Some(Block::Text { cache_control, .. } | Block::ToolResult { cache_control, .. }) = blocks.last_mut() {
             *cache_control = EPHEMERAL;
         }
     }
     messages
 }
 
-fn message(turn: &Turn) -> Message<'_> {
+fn message(turn: &Turn) -> Message<'_, Block<'_>> {
     match turn {
         Turn::User { text } => Message::User(vec![plain(text)]),
         Turn::ToolResults { results, note } => {
@@ -205,20 +190,11 @@ fn message(turn: &Turn) -> Message<'_> {
             });
             Message::User(results.chain(note.as_deref().map(plain)).collect())
         }
-        // The API accepts neither empty content nor a turn that is nothing but thoughts.
-        Turn::Assistant(reply) if reply.text.trim().is_empty() && reply.tool_calls.is_empty() => {
-            Message::Rebuilt(vec![plain("(no answer)")])
-        }
-        Turn::Assistant(reply) if reply.provider == NAME => Message::Native(&reply.native),
-        Turn::Assistant(reply) => {
-            let text = Some(reply.text.as_str()).filter(|text| !text.trim().is_empty()).map(plain);
-            let calls = reply.tool_calls.iter().map(|call| Block::ToolUse {
-                id: rebuilt::call_id(&call.id),
-                name: rebuilt::tool_name(&call.name),
-                input: call.object(),
-            });
-            Message::Rebuilt(text.into_iter().chain(calls).collect())
-        }
+        Turn::Assistant(reply) => Message::of_model(reply, reply.provider == NAME, plain, |call| Block::ToolUse {
+            id: rebuilt::call_id(&call.id),
+            name: rebuilt::tool_name(&call.name),
+            input: call.object(),
+        }),
     }
 }
 

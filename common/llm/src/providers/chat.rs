@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::hash::fnv;
 use crate::http::{Post, bearer};
 use crate::message::arguments;
+use crate::providers::rebuilt::NO_ANSWER;
 use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, ToolSpec, Turn};
 
 /// One server that speaks Chat Completions.
@@ -186,8 +187,8 @@ fn messages_of<'a>(turn: &'a Turn, name: ProviderName, messages: &mut Vec<Messag
             messages.extend(results.map(Message::Ours));
             messages.extend(note.as_deref().map(|note| Message::Ours(OurMessage::User { content: note })));
         }
-        Turn::Assistant(reply) if reply.text.trim().is_empty() && reply.tool_calls.is_empty() => {
-            messages.push(Message::Ours(OurMessage::Assistant { content: "(no answer)", tool_calls: Vec::new() }));
+        Turn::Assistant(reply) if reply.is_silent() => {
+            messages.push(Message::Ours(OurMessage::Assistant { content: NO_ANSWER, tool_calls: Vec::new() }));
         }
         Turn::Assistant(reply) if reply.provider == name => messages.push(Message::Native(&reply.native)),
         Turn::Assistant(reply) => {

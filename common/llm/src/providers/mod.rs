@@ -3,6 +3,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod blocks;
 pub mod chat;
 pub mod google;
 pub mod openai;

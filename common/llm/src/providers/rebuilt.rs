@@ -1,5 +1,8 @@
 //! Turns that another provider's model made, in a form that every wire accepts.
 
+/// What a turn without words and calls says where a wire accepts no empty one.
+pub(crate) const NO_ANSWER: &str = "(no answer)";
+
 /// The longest name or id that every wire accepts.
 const LONGEST: usize = 64;
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub use access::AwsAccess;
 
 use self::access::Accesses;
+use crate::providers::blocks::{Message, to_be_cached};
 use crate::providers::rebuilt;
 use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, ToolSpec, Turn};
 
@@ -106,7 +107,7 @@ fn bad(message: String) -> LlmError {
 struct RequestBody<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     system: Vec<Block<'a>>,
-    messages: Vec<Message<'a>>,
+    messages: Vec<Message<'a, Block<'a>>>,
     inference_config: InferenceConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_config: Option<ToolConfig<'a>>,
@@ -141,16 +142,6 @@ struct InputSchema<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "role", content = "content", rename_all = "lowercase")]
-enum Message<'a> {
-    User(Vec<Block<'a>>),
-    #[serde(rename = "assistant")]
-    Rebuilt(Vec<Block<'a>>),
-    #[serde(rename = "assistant")]
-    Native(&'a RawValue),
-}
-
-#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Block<'a> {
     Text(&'a str),
@@ -176,15 +167,13 @@ struct ResultText<'a> {
 }
 
 /// Marks the end of a prefix that the model's provider should keep for five minutes. At most four in a
-/// request: the tools, the system prompt, and the last two user messages, so that the call after this one
-/// finds what this one wrote however many blocks lie between them.
+/// request: the tools, the system prompt, and the last two user messages.
 #[derive(Clone, Copy, Serialize)]
 struct CachePoint {
     r#type: &'static str,
 }
 
 const CACHE_POINT: CachePoint = CachePoint { r#type: "default" };
-const CACHED_USER_MESSAGES: usize = 2;
 
 fn system(text: &str, cached: bool) -> Vec<Block<'_>> {
     if text.trim().is_empty() {
@@ -203,21 +192,15 @@ fn tools<'a>(tools: &'a [ToolSpec], cached: bool) -> Option<ToolConfig<'a>> {
     (!tools.is_empty()).then(|| ToolConfig { tools: tools.iter().map(spec).chain(mark).collect() })
 }
 
-fn messages(turns: &[Turn], cached: bool) -> Vec<Message<'_>> {
-    let mut messages: Vec<Message<'_>> = turns.iter().map(message).collect();
+fn messages(turns: &[Turn], cached: bool) -> Vec<Message<'_, Block<'_>>> {
+    let mut messages: Vec<_> = turns.iter().map(message).collect();
     if cached {
-        let users = messages.iter_mut().rev().filter_map(|message| match message {
-            Message::User(blocks) => Some(blocks),
-            Message::Rebuilt(_) | Message::Native(_) => None,
-        });
-        for blocks in users.take(CACHED_USER_MESSAGES) {
-            blocks.push(Block::CachePoint(CACHE_POINT));
-        }
+        to_be_cached(&mut messages).for_each(|blocks| blocks.push(Block::CachePoint(CACHE_POINT)));
     }
     messages
 }
 
-fn message(turn: &Turn) -> Message<'_> {
+fn message(turn: &Turn) -> Message<'_, Block<'_>> {
     match turn {
         Turn::User { text } => Message::User(vec![Block::Text(text)]),
         Turn::ToolResults { results, note } => {
@@ -228,19 +211,13 @@ fn message(turn: &Turn) -> Message<'_> {
             });
             Message::User(results.chain(note.as_deref().map(Block::Text)).collect())
         }
-        // The API accepts neither empty content nor a turn that is nothing but thoughts.
-        Turn::Assistant(reply) if reply.text.trim().is_empty() && reply.tool_calls.is_empty() => {
-            Message::Rebuilt(vec![Block::Text("(no answer)")])
-        }
-        Turn::Assistant(reply) if reply.provider == NAME && reply.tool_calls.iter().all(is_acceptable) => Message::Native(&reply.native),
         Turn::Assistant(reply) => {
-            let text = Some(reply.text.as_str()).filter(|text| !text.trim().is_empty()).map(Block::Text);
-            let calls = reply.tool_calls.iter().map(|call| Block::ToolUse {
+            let replays = reply.provider == NAME && reply.tool_calls.iter().all(is_acceptable);
+            Message::of_model(reply, replays, Block::Text, |call| Block::ToolUse {
                 tool_use_id: rebuilt::call_id(&call.id),
                 name: rebuilt::tool_name(&call.name),
                 input: call.object(),
-            });
-            Message::Rebuilt(text.into_iter().chain(calls).collect())
+            })
         }
     }
 }

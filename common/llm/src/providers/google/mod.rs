@@ -1,23 +1,23 @@
 //! Google Gemini, `generateContent` of the Gemini Developer API (<https://ai.google.dev/api/generate-content>).
 
+mod reply;
 mod schema;
 
 use std::borrow::Cow;
 
 use async_trait::async_trait;
-use domain::{Secret, Usage};
+use domain::Secret;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::hash::fnv;
 use crate::http::{Post, no_header};
-use crate::providers::rebuilt;
-use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, ToolSpec, Turn};
+use crate::providers::rebuilt::{self, NO_ANSWER};
+use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, ToolSpec, Turn};
 
 const NAME: ProviderName = ProviderName::Google;
 
@@ -91,41 +91,7 @@ impl Provider for Google {
     }
 
     fn decode(&self, raw: &str) -> Result<Reply, LlmError> {
-        let malformed = |error: serde_json::Error| LlmError::Malformed { provider: NAME, what: error.to_string() };
-        let body: ReplyBody<'_> = serde_json::from_str(raw).map_err(malformed)?;
-        let candidate = body.candidates.first();
-        let native = candidate.and_then(|candidate| candidate.content).unwrap_or(RawValue::NULL);
-        let content: Option<Content> = serde_json::from_str(native.get()).map_err(malformed)?;
-        let parts = content.map(|content| content.parts).unwrap_or_default();
-        let reply_id = body.response_id.clone().unwrap_or_else(|| format!("call-{:016x}", fnv(&[raw])));
-        let (mut text, mut tool_calls) = (String::new(), Vec::new());
-        for part in parts {
-            if let Some(call) = part.function_call {
-                // Older models give their calls no id; a result then belongs to its call by its place.
-                let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("{reply_id}-{}", tool_calls.len()));
-                tool_calls.push(ToolCall { id, name: call.name, input: call.args.unwrap_or_else(|| Value::Object(Default::default())) });
-            } else if !part.thought {
-                text.push_str(part.text.as_deref().unwrap_or_default());
-            }
-        }
-        let blocked = body.prompt_feedback.and_then(|feedback| feedback.block_reason);
-        let stop = match candidate.map(|candidate| candidate.finish_reason.as_deref()) {
-            None if blocked.is_some() => StopReason::Refusal,
-            None => StopReason::Other("no candidates".to_owned()),
-            // Google says STOP, some gateways say what it was for.
-            Some(Some("STOP" | "FUNCTION_CALL") | None) if !tool_calls.is_empty() => StopReason::ToolUse,
-            Some(reason) => stop_reason(reason),
-        };
-        Ok(Reply {
-            raw: raw.to_owned(),
-            provider: NAME,
-            native: native.to_owned(),
-            text,
-            tool_calls,
-            stop,
-            usage: body.usage_metadata.normal(),
-            model: body.model_version,
-        })
+        reply::decode(raw)
     }
 }
 
@@ -283,15 +249,15 @@ struct Called {
 
 /// A turn of the model's, unchanged where that is possible, and what it calls.
 fn assistant<'a>(reply: &'a Reply, model: &str) -> (Message<'a>, Vec<Called>) {
-    if reply.text.trim().is_empty() && reply.tool_calls.is_empty() {
+    if reply.is_silent() {
         // The API does not accept a turn without parts.
-        return (Message::Own { role: "model", parts: vec![Part::text("(no answer)")] }, Vec::new());
+        return (Message::Own { role: "model", parts: vec![Part::text(NO_ANSWER)] }, Vec::new());
     }
     if let Some(called) = replayable(reply, model) {
         return (Message::Native(&reply.native), called);
     }
     let mut parts: Vec<Part<'_>> = Vec::new();
-    parts.extend(Some(reply.text.as_str()).filter(|text| !text.trim().is_empty()).map(Part::text));
+    parts.extend(reply.words().map(Part::text));
     for (index, call) in reply.tool_calls.iter().enumerate() {
         parts.push(Part {
             function_call: Some(FunctionCall { id: &call.id, name: rebuilt::tool_name(&call.name), args: call.object() }),
@@ -309,7 +275,7 @@ fn replayable(reply: &Reply, model: &str) -> Option<Vec<Called>> {
     if reply.provider != NAME {
         return None;
     }
-    let content: Content = serde_json::from_str(reply.native.get()).ok()?;
+    let content: reply::Content = serde_json::from_str(reply.native.get()).ok()?;
     let calls = content.parts.into_iter().filter_map(|part| Some((part.function_call?, part.thought_signature.is_some())));
     let (called, signed): (Vec<_>, Vec<_>) =
         calls.map(|(call, signed)| (Called { id: call.id.filter(|id| !id.is_empty()), name: call.name }, signed)).unzip();
@@ -320,97 +286,4 @@ fn replayable(reply: &Reply, model: &str) -> Option<Vec<Called>> {
 /// Gemini 3 made signatures compulsory for the first call of each turn.
 fn needs_signatures(model: &str) -> bool {
     !model.starts_with("gemini-1") && !model.starts_with("gemini-2")
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReplyBody<'a> {
-    #[serde(borrow, default)]
-    candidates: Vec<Candidate<'a>>,
-    prompt_feedback: Option<PromptFeedback>,
-    usage_metadata: UsageMetadata,
-    #[serde(default)]
-    model_version: String,
-    response_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Candidate<'a> {
-    #[serde(borrow)]
-    content: Option<&'a RawValue>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PromptFeedback {
-    block_reason: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct Content {
-    role: Option<String>,
-    #[serde(default)]
-    parts: Vec<ReplyPart>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReplyPart {
-    text: Option<String>,
-    #[serde(default)]
-    thought: bool,
-    thought_signature: Option<String>,
-    function_call: Option<ReplyCall>,
-}
-
-#[derive(Deserialize)]
-struct ReplyCall {
-    id: Option<String>,
-    #[serde(default)]
-    name: String,
-    args: Option<Value>,
-}
-
-/// A figure of zero is left out of the reply.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct UsageMetadata {
-    /// The whole prompt, its cached part included.
-    prompt_token_count: u64,
-    cached_content_token_count: u64,
-    /// Without the thoughts.
-    candidates_token_count: u64,
-    thoughts_token_count: u64,
-    /// Input too, beside the prompt: what tools that run at Google's brought in.
-    tool_use_prompt_token_count: u64,
-}
-
-impl UsageMetadata {
-    fn normal(&self) -> Usage {
-        let input = self.prompt_token_count + self.tool_use_prompt_token_count;
-        Usage::of_total(input, self.cached_content_token_count, 0, self.candidates_token_count + self.thoughts_token_count)
-    }
-}
-
-fn stop_reason(reason: Option<&str>) -> StopReason {
-    match reason {
-        Some("STOP") => StopReason::EndTurn,
-        Some("MAX_TOKENS") => StopReason::MaxTokens,
-        Some(
-            "SAFETY"
-            | "RECITATION"
-            | "LANGUAGE"
-            | "BLOCKLIST"
-            | "PROHIBITED_CONTENT"
-            | "SPII"
-            | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT"
-            | "IMAGE_RECITATION",
-        ) => StopReason::Refusal,
-        // MALFORMED_FUNCTION_CALL among them: the model meant to call a tool and nobody can say which.
-        other => StopReason::Other(other.unwrap_or("none").to_owned()),
-    }
 }
