@@ -179,6 +179,7 @@ fn check_items(body: &Value) -> Result<(), String> {
                 }
             }
             "reasoning" if item["encrypted_content"].as_str().is_none_or(str::is_empty) => return at("the item is not persisted"),
+            "reasoning" if item.get("status").is_some_and(Value::is_null) => return at("Unknown parameter: 'status'"),
             "reasoning" => {}
             "function_call" => {
                 if call_id.is_empty() || call_id.len() > 64 {
@@ -266,6 +267,19 @@ fn the_items_of_a_reply_are_replayed_byte_for_byte() {
     assert_eq!(reply.usage, Usage { uncached_input: 3, output: 2, ..Usage::default() });
     let body = provider().encode(&request(vec![user("Hello"), Turn::Assistant(reply), user("Go on")])).unwrap();
     assert!(body.contains(&format!("{thought},{rest}")), "{body}");
+}
+
+#[test]
+fn a_thought_is_replayed_without_a_status_that_is_null_and_with_any_other() {
+    let call = json!({ "type": "function_call", "call_id": "c", "name": "shell", "arguments": "{}" });
+    let thought = json!({ "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA", "status": null });
+    let done = json!({ "type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gB", "status": "completed" });
+    let reply = decoded(&json!([thought, done, call]).to_string(), r#""status":"completed""#);
+    let results = vec![ToolResult { call_id: "c".to_owned(), content: "done".to_owned(), is_error: false }];
+    let body = encoded(vec![user("Hello"), Turn::Assistant(reply), Turn::ToolResults { results, note: None }]);
+    assert_eq!(Responses.check_body(&body), Ok(()));
+    assert_eq!(body["input"][1], json!({ "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA" }));
+    assert_eq!(body["input"][2], done);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn wires() -> Vec<(&'static str, Box<dyn Provider>, Value)> {
     ]);
     let messages = json!({ "content": thinking, "model": "claude-haiku-4-5", "stop_reason": "tool_use", "usage": { "input_tokens": 3, "output_tokens": 2 } });
     let items = json!([
-        { "type": "reasoning", "id": "rs_1", "summary": [{ "type": "summary_text", "text": "Hm." }], "encrypted_content": "gAAA" },
+        { "type": "reasoning", "id": "rs_1", "summary": [{ "type": "summary_text", "text": "Hm." }], "encrypted_content": "gAAA", "status": null },
         { "type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
           "content": [{ "type": "output_text", "text": "I look.", "annotations": [], "logprobs": [] }] },
         { "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "read_file", "arguments": "{\"path\":\"a\"}", "status": "completed" },

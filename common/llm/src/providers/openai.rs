@@ -3,17 +3,20 @@
 //! Nothing is stored at OpenAI: the whole conversation goes with every call, and thoughts travel encrypted
 //! in the reply's own items.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use domain::{Secret, Usage};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::hash::fnv;
 use crate::http::{Post, bearer};
 use crate::message::arguments;
+use crate::providers::rebuilt::NO_ANSWER;
 use crate::strict::{strict, without_nulls};
 use crate::{Http, LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, Turn};
 
@@ -163,7 +166,7 @@ impl<'a> Tool<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Input<'a> {
-    Native(&'a RawValue),
+    Native(Cow<'a, RawValue>),
     Ours(OurItem<'a>),
 }
 
@@ -187,16 +190,18 @@ fn items<'a>(turn: &'a Turn, items: &mut Vec<Input<'a>>) -> serde_json::Result<(
             items.extend(note.as_deref().map(|note| message("user", note)));
         }
         // A thought must be followed by what it led to.
-        Turn::Assistant(reply) if reply.text.trim().is_empty() && reply.tool_calls.is_empty() => {
-            items.push(message("assistant", "(no answer)"));
+        Turn::Assistant(reply) if reply.is_silent() => {
+            items.push(message("assistant", NO_ANSWER));
         }
         Turn::Assistant(reply) if reply.provider == NAME => {
             let mut native: Vec<&RawValue> = serde_json::from_str(reply.native.get())?;
             while native.pop_if(|item| is_thought(item)).is_some() {}
-            items.extend(native.into_iter().map(Input::Native));
+            for item in native {
+                items.push(Input::Native(acceptable(item)?));
+            }
         }
         Turn::Assistant(reply) => {
-            items.extend(Some(reply.text.as_str()).filter(|text| !text.trim().is_empty()).map(|text| message("assistant", text)));
+            items.extend(reply.words().map(|text| message("assistant", text)));
             for call in &reply.tool_calls {
                 let arguments = call.object().to_string();
                 items.push(Input::Ours(OurItem::FunctionCall { call_id: wire_id(&call.id), name: &call.name, arguments }));
@@ -213,6 +218,20 @@ fn is_thought(item: &RawValue) -> bool {
         r#type: &'a str,
     }
     serde_json::from_str::<Kind<'_>>(item.get()).is_ok_and(|kind| kind.r#type == "reasoning")
+}
+
+/// An item as it came, but for a thought's `"status": null`: gateways and OpenAI's own libraries write it where the API gave
+/// none, and the API refuses to take it back (`Unknown parameter: 'input[1].status'`).
+fn acceptable(item: &RawValue) -> serde_json::Result<Cow<'_, RawValue>> {
+    if !item.get().contains("\"status\"") || !is_thought(item) {
+        return Ok(Cow::Borrowed(item));
+    }
+    let mut fields: Map<String, Value> = serde_json::from_str(item.get())?;
+    if fields.get("status").is_none_or(|status| !status.is_null()) {
+        return Ok(Cow::Borrowed(item));
+    }
+    fields.remove("status");
+    to_raw_value(&fields).map(Cow::Owned)
 }
 
 /// Ids have at most 64 characters here; a longer one of another provider is replaced by a mark of it.
