@@ -323,11 +323,12 @@ fn container(server: &MockServer, token_file: &tempfile::NamedTempFile) -> AwsAc
 async fn the_keys_of_a_containers_role_are_fetched_once_and_used() {
     let server = MockServer::start().await;
     let token_file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(token_file.path(), "pod-token\n").unwrap();
-    let keys = json!({ "AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t", "Expiration": "2026-11-26T18:00:00Z" });
-    let given = Mock::given(path("/v2/credentials")).and(header("authorization", "pod-token"));
+    std::fs::write(token_file.path(), "pod-token-e5Rw8Z\n").unwrap();
+    let (secret, session) = ("cV8kR2xW5nQ7jT4z", "hB6yD3mF9sL1pG0u");
+    let keys = json!({ "AccessKeyId": "ASIA1", "SecretAccessKey": secret, "Token": session, "Expiration": "2026-11-26T18:00:00Z" });
+    let given = Mock::given(path("/v2/credentials")).and(header("authorization", "pod-token-e5Rw8Z"));
     given.respond_with(ResponseTemplate::new(200).set_body_json(keys)).expect(1).mount(&server).await;
-    let signed = Mock::given(method("POST")).and(header("x-amz-security-token", "t"));
+    let signed = Mock::given(method("POST")).and(header("x-amz-security-token", session));
     signed.respond_with(ResponseTemplate::new(200).set_body_string("{}")).expect(2).mount(&server).await;
     let provider = Bedrock::new(http(BACKOFF), REGION, container(&server, &token_file)).with_base_url(&server.uri());
     for _ in 0..2 {
@@ -335,6 +336,9 @@ async fn the_keys_of_a_containers_role_are_fetched_once_and_used() {
     }
     let requests = server.received_requests().await.unwrap();
     assert!(requests[1].headers["authorization"].to_str().unwrap().contains("Credential=ASIA1/"));
+    let secrets = format!("{secret} {session} pod-token-e5Rw8Z");
+    let told = redact::Redactor::of_process().text(&secrets);
+    assert_eq!(told, "[redacted: AWS_SECRET_ACCESS_KEY] [redacted: AWS_SESSION_TOKEN] [redacted: AWS_CONTAINER_AUTHORIZATION_TOKEN]");
 }
 
 #[tokio::test]

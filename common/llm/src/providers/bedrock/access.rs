@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_sdk_bedrockruntime::config::{Builder, Credentials, Token};
 use aws_smithy_runtime_api::client::auth::http::HTTP_BEARER_AUTH_SCHEME_ID;
 use domain::Secret;
+use redact::Redactor;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -96,6 +97,8 @@ impl Accesses {
         if let Some((_, access)) = known.filter(|(at, _)| at.elapsed() < FRESH) {
             return Ok(access);
         }
+        // Whoever fetches a secret tells the redactor, like whoever reads one from the environment.
+        let redactor = Redactor::of_process();
         // The address is as good as a key to whoever shares the task's network.
         let url_shown = || "the address of the task's role".to_owned();
         let unreachable = |cause: String| Failure { error: LlmError::Unreachable { provider: NAME, url: url_shown(), cause }, again: true };
@@ -106,8 +109,15 @@ impl Accesses {
             }
             None => token.clone(),
         };
+        if let Some(token) = &token {
+            redactor.register("AWS_CONTAINER_AUTHORIZATION_TOKEN", token);
+        }
         let answer = self.http.fetch(url, token.as_ref()).await.map_err(|cause| unreachable(format!("no keys: {cause}")))?;
         let keys: Fetched = serde_json::from_str(&answer).map_err(|error| unreachable(format!("no keys: {error}")))?;
+        redactor.register("AWS_SECRET_ACCESS_KEY", &keys.secret_access_key);
+        if let Some(session) = &keys.token {
+            redactor.register("AWS_SESSION_TOKEN", session);
+        }
         let access = AwsAccess::Keys { id: keys.access_key_id, secret: keys.secret_access_key, session: keys.token };
         // Two calls at once may both have fetched: either's keys will do.
         *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), access.clone()));
