@@ -54,12 +54,14 @@ pub struct Models {
 
 /// A model that the price table does not have.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no model {name:?} in the price table; did you mean {}?", one_of(nearest))]
+#[error("no model {name:?} in the price table; {}", advice(nearest, known))]
 pub struct UnknownModel {
     /// What was asked for.
     pub name: String,
-    /// The nearest names that exist, the nearest first; at most three.
+    /// The names that exist and are near to it, the nearest first; at most three.
     pub nearest: Vec<String>,
+    /// Every name that exists.
+    pub known: Vec<String>,
 }
 
 /// No model of a mode has its provider configured.
@@ -84,10 +86,15 @@ impl Models {
     /// [`UnknownModel`], with the nearest names.
     pub fn lookup(&self, name: &str) -> Result<&ModelInfo, UnknownModel> {
         self.model.iter().find(|model| model.name == name).ok_or_else(|| {
-            let mut names: Vec<&str> = self.model.iter().map(|model| model.name.as_str()).collect();
-            // A part of a name is nearer than any other name: "claude" means one of Claude's.
-            names.sort_by_cached_key(|known| (!known.contains(name) && !name.contains(known), distance(name, known)));
-            UnknownModel { name: name.to_owned(), nearest: names.into_iter().take(NEAREST).map(str::to_owned).collect() }
+            let known: Vec<String> = self.model.iter().map(|model| model.name.clone()).collect();
+            // A part of a name is nearer than any other name: "claude" means one of Claude's. Of names that are no part, those
+            // are near that have more in common with it than not.
+            let is_part = |known: &str| known.contains(name) || name.contains(known);
+            let near = |known: &str| is_part(known) || distance(name, known) * 2 < name.len().max(known.len());
+            let mut nearest: Vec<String> = known.iter().filter(|known| !name.is_empty() && near(known)).cloned().collect();
+            nearest.sort_by_cached_key(|known| (!is_part(known), distance(name, known)));
+            nearest.truncate(NEAREST);
+            UnknownModel { name: name.to_owned(), nearest, known }
         })
     }
 
@@ -116,8 +123,12 @@ impl Models {
     }
 }
 
-fn one_of(names: &[String]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" or ")
+fn advice(nearest: &[String], known: &[String]) -> String {
+    let list = |names: &[String], between: &str| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(between);
+    match nearest {
+        [] => format!("it has {}", list(known, ", ")),
+        nearest => format!("did you mean {}?", list(nearest, " or ")),
+    }
 }
 
 /// How many single-character edits lead from `a` to `b` (Levenshtein).
@@ -179,12 +190,22 @@ mod tests {
 
     #[test]
     fn an_unknown_model_is_answered_with_the_nearest_names() {
-        let error = Models::builtin().lookup("gpt-5-mni").unwrap_err();
-        assert_eq!((error.nearest[0].as_str(), error.nearest[1].as_str(), error.nearest.len()), ("gpt-5-mini", "gpt-5.1", 3));
-        let part = Models::builtin().lookup("haiku").unwrap_err();
-        assert_eq!(part.nearest[0], "claude-haiku-4-5");
-        let text = error.to_string();
-        assert!(text.starts_with(r#"no model "gpt-5-mni" in the price table; did you mean "gpt-5-mini" or "gpt-5.1" or "#), "{text}");
+        let nearest = |name: &str| Models::builtin().lookup(name).unwrap_err().nearest;
+        assert_eq!(nearest("gpt-5-mni"), ["gpt-5-mini", "gpt-5.1"], "nothing else is near");
+        assert_eq!(nearest("haiku")[0], "claude-haiku-4-5");
+        assert_eq!(nearest("claude-opus-4.5")[0], "claude-opus-4-5");
+        let text = Models::builtin().lookup("gpt-5-mni").unwrap_err().to_string();
+        assert_eq!(text, r#"no model "gpt-5-mni" in the price table; did you mean "gpt-5-mini" or "gpt-5.1"?"#);
+    }
+
+    #[test]
+    fn a_model_that_is_like_none_is_answered_with_what_there_is() {
+        let error = Models::builtin().lookup("llama-4-maverick").unwrap_err();
+        assert_eq!(error.nearest, [""; 0]);
+        assert!(
+            error.to_string().contains(r#"in the price table; it has "gpt-5-mini", "gemini-2.5-flash", "claude-haiku-4-5", "#),
+            "{error}"
+        );
     }
 
     #[test]
