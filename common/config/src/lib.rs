@@ -4,6 +4,7 @@
 
 mod app;
 mod aws;
+mod environment;
 pub mod failure;
 pub mod logging;
 mod probe;
@@ -12,8 +13,9 @@ mod run;
 mod services;
 mod settings;
 
+pub use environment::Environment;
 pub use probe::Probe;
 pub use remote::remote;
 pub use run::{install_crypto, run};
 pub use services::{Configured, Services};
-pub use settings::{Environment, Settings, SettingsError};
+pub use settings::{Settings, SettingsError};
