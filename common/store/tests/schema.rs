@@ -92,3 +92,20 @@ async fn a_database_that_does_not_answer_is_unavailable_and_its_url_stays_secret
     assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
 }
+
+#[tokio::test]
+async fn the_texts_of_steps_are_compressed_by_lz4_in_every_partition_where_the_server_has_it() {
+    let test = TestDb::new().await;
+    test.value("select create_partitions(5)").await;
+    let has_lz4 = test.value("select 'lz4' = any (enumvals) from pg_settings where name = 'default_toast_compression'").await == "true";
+    let how = |column: &str| {
+        format!(
+            "select string_agg(distinct concat(attcompression, attstorage), ' ') from pg_attribute
+             where attname = '{column}' and attrelid in (select relid from pg_partition_tree('steps'))"
+        )
+    };
+    for column in ["request", "reply", "results"] {
+        assert_eq!(test.value(&how(column)).await, if has_lz4 { "lx" } else { "x" }, "{column}");
+    }
+    assert_eq!(test.value(&how("pack")).await, if has_lz4 { "e" } else { "x" }, "a git pack is compressed by itself");
+}
