@@ -30,10 +30,7 @@ impl Step {
     /// a person stopped the job meanwhile; the tools were killed and nothing is stored.
     pub(crate) async fn act(&self, ctx: &Ctx, turn: &mut Turn<'_>, checkout: &JobCheckout) -> Result<bool, HandlerError> {
         let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, turn.step_no());
-        if let Some((newest, before)) = turn.history.split_last()
-            && agent::wants_summary(&turn.brief, self.tools.of(turn.brief.kind), before, turn.model)
-        {
-            let summary = agent::summarised(&newest.reply, before, turn.model);
+        if let Some(summary) = self.summary(turn)? {
             return self.keep_summary(turn, summary).await.map(|()| true);
         }
         self.checkouts.begin(job_id, epoch).await?;
@@ -80,6 +77,19 @@ impl Step {
         };
         self.end_step(turn, &acted).await?;
         Ok(true)
+    }
+
+    /// The summary that the newest reply is, where it was asked for one. Who asked knows that; who found the reply
+    /// stored finds it out again, for the model that gave it: another may be in its place by now, with another window.
+    fn summary(&self, turn: &Turn<'_>) -> Result<Option<String>, HandlerError> {
+        let Some((newest, before)) = turn.history.split_last() else { return Ok(None) };
+        let asked = match turn.work.steps.last().filter(|stored| stored.step_no.unsigned_abs() == newest.step_no) {
+            Some(stored) => self.models.lookup(&stored.model).map_err(|error| failure::of_worker(&error))?,
+            None => turn.model,
+        };
+        let tools = self.tools.of(turn.brief.kind);
+        let is_one = turn.asks_summary.unwrap_or_else(|| agent::wants_summary(&turn.brief, tools, before, asked));
+        Ok(is_one.then(|| agent::summarised(&newest.reply, before, asked)))
     }
 
     /// Stores what the newest reply summed up, as what its step did: no tool runs. From the next step on it stands for

@@ -147,6 +147,8 @@ struct Turn<'a> {
     caps: Caps,
     brief: Brief,
     history: Vec<PastStep>,
+    /// Whether the newest reply was asked to be a summary; `None` = it was stored when we came.
+    asks_summary: Option<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -269,7 +271,7 @@ impl Step {
             allowed_paths: AllowedPaths::all(),
             handed_over,
         };
-        Ok(Turn { epoch: request.epoch, model, provider, replaceable, caps, brief, history, work })
+        Ok(Turn { epoch: request.epoch, model, provider, replaceable, caps, brief, history, asks_summary: None, work })
     }
 
     /// The mode's first model whose provider is configured and not down.

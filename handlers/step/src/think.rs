@@ -5,7 +5,7 @@ use std::time::Duration;
 use agent::{Hint, PastStep, Prompt};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{CapReached, Caps, Event, EventKind, MicroUsd, Outcome, Reservation, Usage};
+use domain::{CapReached, Caps, Event, EventKind, MicroUsd, Outcome, Reservation};
 use failpoints::fail_point;
 use llm::{LlmError, ModelRequest, Reply};
 use store::ledger::{self, LateSettlement};
@@ -96,9 +96,12 @@ impl Step {
                 return Ok(Thought::End(StepResponse::Done { outcome: Outcome::Stopped }));
             }
             Some(Err(error)) => {
-                let late =
-                    LateSettlement { step_no, model, reservation_seq: number, usage: Usage::default(), cost_microusd: MicroUsd::ZERO };
-                self.without_reply(turn, &error, late, reserved, took).await?;
+                if error.may_cost() {
+                    steps::spent_time(&self.db, job_id, epoch, took).await
+                } else {
+                    steps::give_back(&self.db, job_id, epoch, (step_no, model), (number, reserved), took).await
+                }
+                .map_err(failure::of_store)?;
                 self.breakers.failed(turn.provider.name(), &error, Instant::now());
                 return match error {
                     LlmError::Timeout { .. } if deadline < ctx.deadline => {
@@ -140,6 +143,7 @@ impl Step {
         fail_point!(AfterCall);
         store(&self.db, turn, &answer).await?;
         fail_point!(AfterReply);
+        turn.asks_summary = Some(call.asks_summary);
         remember(turn, step_no.unsigned_abs(), reply, cost, took);
         Ok(Thought::Stored)
     }
@@ -180,10 +184,10 @@ impl Step {
     /// What a failed call means where another model can take over: the next attempt may begin at once.
     fn next_model(&self, turn: &Turn<'_>, error: &LlmError) -> Option<HandlerError> {
         let may_pass = error.is_transient() || matches!(error, LlmError::Auth { .. });
-        let next = self
-            .first_that_is_up(turn.brief.mode)
-            .ok()
-            .filter(|next| turn.replaceable && may_pass && next.provider != turn.model.provider)?;
+        if !turn.replaceable || !may_pass {
+            return None;
+        }
+        let next = self.first_that_is_up(turn.brief.mode).ok().filter(|next| next.provider != turn.model.provider)?;
         let message = format!("{error}; the next call goes to {}", next.name);
         Some(HandlerError::RetryAfter { after: Duration::ZERO, message })
     }
@@ -207,29 +211,6 @@ impl Step {
                 reply = &mut reply => return Some(reply),
                 () = tokio::time::sleep(LOOK) => {}
             }
-        }
-    }
-
-    /// Books a call that brought no reply: its time, and its reservation where nothing can be owed.
-    async fn without_reply(
-        &self,
-        turn: &Turn<'_>,
-        error: &LlmError,
-        late: LateSettlement<'_>,
-        reserved: MicroUsd,
-        took: Duration,
-    ) -> Result<(), HandlerError> {
-        let (job_id, epoch) = (turn.job_id(), turn.epoch);
-        if error.may_cost() {
-            return steps::spent_time(&self.db, job_id, epoch, took).await.map_err(failure::of_store);
-        }
-        let reservation = (late.reservation_seq, reserved);
-        match steps::release_reservation(&self.db, job_id, epoch, late.step_no, late.model, reservation, took).await {
-            Err(lost @ StoreError::LeaseLost { .. }) => {
-                ledger::settle_late(&self.db, job_id, late).await.map_err(failure::of_store)?;
-                Err(failure::of_store(lost))
-            }
-            released => released.map_err(failure::of_store),
         }
     }
 }
