@@ -37,5 +37,5 @@ pub use notes::note;
 pub use prompt::cleaned;
 pub use test_command::TestCommand;
 pub use tools::{AgentError, Environment, Tool, ToolContext, ToolError, ToolOutput, Toolbox, Toolboxes, run_tools};
-pub use untrusted::Cleaned;
+pub use untrusted::{Cleaned, fence};
 pub use workspace::Workspace;

@@ -32,7 +32,7 @@ impl Cleaned {
 ///
 /// The marks look drawn at random and are computed from the text, so that any worker builds the same bytes: whoever
 /// writes a text cannot know its mark before, and one that holds its own mark gets another.
-pub(crate) fn fence(name: &str, text: &str) -> String {
+pub fn fence(name: &str, text: &str) -> String {
     let (text, cleaned) = prose(text);
     let text = text.trim();
     let mark = mark(name, text);
@@ -89,6 +89,24 @@ pub(crate) fn as_in_file(file: &str, old: String, new: String) -> (String, Strin
         Cow::Owned(plain) if !file.contains(&old) => (plain, hidden::unescaped(&new).into_owned()),
         _ => (old, new),
     }
+}
+
+/// The same for the lines of a hunk, each by itself.
+pub(crate) fn lines_as_in_file(file: &str, old: &[String], new: &[String]) -> (Vec<String>, Vec<String>) {
+    let meant = |line: &String| match hidden::unescaped(line) {
+        Cow::Owned(plain) if !file.contains(line.trim()) => Some(plain),
+        _ => None,
+    };
+    let quoted: Vec<Option<String>> = old.iter().map(meant).collect();
+    if quoted.iter().all(Option::is_none) {
+        return (old.to_vec(), new.to_vec());
+    }
+    let plain: Vec<String> = old.iter().zip(&quoted).map(|(line, plain)| plain.as_ref().unwrap_or(line).clone()).collect();
+    let new = new.iter().map(|line| match old.iter().position(|other| other == line) {
+        Some(index) => plain[index].clone(),
+        None => hidden::unescaped(line).into_owned(),
+    });
+    (plain.clone(), new.collect())
 }
 
 /// Whether `call` puts the mark of a secret into a file, and so destroys what it stands for.

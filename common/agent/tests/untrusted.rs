@@ -22,6 +22,15 @@ async fn a_line_with_hidden_characters_is_shown_with_escapes_and_edited_by_them(
 }
 
 #[tokio::test]
+async fn a_patch_finds_hidden_characters_by_their_escapes_line_by_line() {
+    let bench = Bench::with("a.rs", "fn a() {}\r\nif admin\u{202e} { // \u{200b}check\r\nlet c = '\\u{202e}';\r\n");
+    let patch = "*** Begin Patch\n*** Update File: a.rs\n@@\n fn a() {}\n-if admin\\u{202e} { // \\u{200b}check\n\
+                 +if root\\u{202e} { // check\n let c = '\\u{202e}';\n*** End Patch";
+    bench.ok("apply_patch", json!({ "input": patch })).await;
+    assert_eq!(bench.get("a.rs"), "fn a() {}\r\nif root\u{202e} { // check\r\nlet c = '\\u{202e}';\r\n", "the file's own escape stays");
+}
+
+#[tokio::test]
 async fn what_a_program_prints_loses_its_escape_sequences_and_secrets_and_both_are_counted() {
     Redactor::of_process().register("AGENT_TEST", &Secret::new("agent-test-kX9vQ2mL7pRt"));
     let bench = Bench::with("key", "agent-test-kX9vQ2mL7pRt\n");

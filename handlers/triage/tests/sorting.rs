@@ -73,7 +73,7 @@ async fn a_model_is_asked_where_no_rule_knows_and_what_it_cost_is_on_the_books()
     let (decided, asked) = sorted(&world, unnamed("Greet everybody"), Ok(GENIUS)).await;
     assert_eq!((&decided["kind"], &decided["mode"]), (&json!("question"), &json!("genius")));
     assert_eq!(decided["reason"], "a model was asked: it spans many modules");
-    assert!(asked.len() == 1 && asked[0].contains("<untrusted-request-1>\\nGreet everybody"), "{asked:?}");
+    assert!(asked.len() == 1 && asked[0].contains("<untrusted-request-") && asked[0].contains(">\\nGreet everybody"), "{asked:?}");
     let entries = world.test.value("select string_agg(concat_ws(' ', kind, step_no, model), ', ' order by seq) from ledger").await;
     assert_eq!(entries, "reserved 0 claude-haiku-4-5, settled 0 claude-haiku-4-5");
     assert_eq!(ledger::verify(&world.test.db, None).await.unwrap().faults, []);

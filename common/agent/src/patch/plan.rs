@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Section;
-use crate::edit::{apply_hunks, report};
+use crate::edit::{Applied, Hunk, apply_hunks, report};
+use crate::untrusted::lines_as_in_file;
 use crate::workspace::{Change, relative};
 use crate::{ToolError, Workspace};
 
@@ -48,8 +49,13 @@ pub(crate) fn plan(workspace: &Workspace, sections: &[Section]) -> Result<(Vec<C
     Ok((plan.changes(), told))
 }
 
-fn patched(path: &str, before: &str, hunks: &[crate::edit::Hunk]) -> Result<(String, Vec<crate::edit::Applied>), ToolError> {
-    apply_hunks(before, hunks).map_err(|error| ToolError::Model(format!("{path:?}, hunk {}: {}", error.no, error.reason)))
+fn patched(path: &str, before: &str, hunks: &[Hunk]) -> Result<(String, Vec<Applied>), ToolError> {
+    let as_in_file = |hunk: &Hunk| {
+        let (old, new) = lines_as_in_file(before, &hunk.old, &hunk.new);
+        Hunk { old, new, ..hunk.clone() }
+    };
+    let hunks: Vec<Hunk> = hunks.iter().map(as_in_file).collect();
+    apply_hunks(before, &hunks).map_err(|error| ToolError::Model(format!("{path:?}, hunk {}: {}", error.no, error.reason)))
 }
 
 struct Plan<'a> {
