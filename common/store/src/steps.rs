@@ -84,6 +84,19 @@ pub struct StoredHint {
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreError> {
+    read(db, job_id, epoch, None).await
+}
+
+/// The same for a worker that has loaded it under this epoch before: only what may have changed since is read. What is
+/// `known` of its steps is complete, and what is stored of a step never changes.
+///
+/// # Errors
+/// As above.
+pub async fn load_since(db: &Db, job_id: JobId, epoch: Epoch, known: Work) -> Result<Work, StoreError> {
+    read(db, job_id, epoch, Some(known)).await
+}
+
+async fn read(db: &Db, job_id: JobId, epoch: Epoch, known: Option<Work>) -> Result<Work, StoreError> {
     // One session for all three: the pool asks a session that comes back whether it is still alive.
     let mut session = db.pool.reading().await?;
     let queue = sqlx::query!(
@@ -98,18 +111,27 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
     .fetch_optional(&mut session)
     .await?
     .ok_or(StoreError::LeaseLost { job_id, epoch })?;
-    let job = jobs::read(&mut session, job_id).await?;
-    let steps = sqlx::query_as!(
+    let (job, mut steps) = known.map(|known| (known.job, known.steps)).unzip();
+    // Under one epoch nothing of a job changes but this, once.
+    let job = match job.filter(|job: &Job| job.base_commit.is_some()) {
+        Some(job) => job,
+        None => jobs::read(&mut session, job_id).await?,
+    };
+    let steps: &mut Vec<StoredStep> = steps.get_or_insert_default();
+    let after = steps.last().map_or(0, |step| step.step_no);
+    let further = sqlx::query_as!(
         StoredStep,
         r#"select reply.step_no as "step_no!", reply.model as "model!", reply.reply as "reply!", done.results as "results?", done.tree as "tree?"
            from steps reply
            left join steps done on done.job_id = reply.job_id and done.step_no = reply.step_no and done.half = 'results'
-           where reply.job_id = $1 and reply.half = 'reply'
+           where reply.job_id = $1 and reply.half = 'reply' and reply.step_no > $2
            order by reply.step_no"#,
         job_id.0,
+        after,
     )
     .fetch_all(&mut session)
     .await?;
+    steps.extend(further);
     Ok(Work {
         job,
         spent: Spent {
@@ -122,7 +144,7 @@ pub async fn load(db: &Db, job_id: JobId, epoch: Epoch) -> Result<Work, StoreErr
         cancel_requested: queue.cancel_requested,
         outcome_pending: queue.outcome_pending.map(|outcome| outcome.0),
         handed_over: queue.handed_over.map(|before| before.0),
-        steps,
+        steps: std::mem::take(steps),
     })
 }
 

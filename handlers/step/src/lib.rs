@@ -8,6 +8,7 @@ mod act;
 mod base;
 mod checkouts;
 mod ending;
+mod known;
 mod maps;
 mod review;
 mod think;
@@ -33,6 +34,7 @@ use tracing::Instrument;
 
 use base::Base;
 use checkouts::Checkouts;
+use known::Memory;
 pub use walls::Walls;
 
 /// Takes the next step of a job that the caller holds.
@@ -57,6 +59,7 @@ pub struct Step {
     /// Where the tools' commands find programs.
     pub path: String,
     checkouts: Checkouts,
+    memory: Memory,
 }
 
 /// Which job, held under which epoch.
@@ -107,14 +110,18 @@ impl Handler for Step {
     type Response = StepResponse;
 
     async fn handle(&self, ctx: Ctx, request: StepRequest) -> Result<StepResponse, HandlerError> {
-        let work = steps::load(&self.db, request.job_id, request.epoch).await.map_err(failure::of_store)?;
+        let (work, history) = match self.memory.take(request.job_id, request.epoch) {
+            Some(known) => (steps::load_since(&self.db, request.job_id, request.epoch, known.work).await, known.history),
+            None => (steps::load(&self.db, request.job_id, request.epoch).await, Vec::new()),
+        };
+        let work = work.map_err(failure::of_store)?;
         if let Some(outcome) = work.outcome_pending {
             return Ok(StepResponse::Done { outcome });
         }
         if work.cancel_requested {
             return Ok(StepResponse::Done { outcome: Outcome::Stopped });
         }
-        let mut turn = self.turn(request, work)?;
+        let mut turn = self.turn(request, work, history)?;
         if let Some(end) = self.ending(&turn).await? {
             return Ok(end);
         }
@@ -132,7 +139,12 @@ impl Handler for Step {
         if !self.act(&ctx, &mut turn, &checkout).await? {
             return Ok(StepResponse::Done { outcome: Outcome::Stopped });
         }
-        Ok(self.ending(&turn).await?.unwrap_or(StepResponse::Continue { step_no: turn.step_no() }))
+        if let Some(end) = self.ending(&turn).await? {
+            return Ok(end);
+        }
+        let step_no = turn.step_no();
+        self.memory.keep(turn);
+        Ok(StepResponse::Continue { step_no })
     }
 }
 
@@ -222,11 +234,12 @@ impl Step {
             tools: Arc::new(Toolboxes::standard()),
             path: "/usr/local/bin:/usr/bin:/bin".to_owned(),
             checkouts: Checkouts::new(git, forge, checkouts),
+            memory: Memory::default(),
         }
     }
 
-    /// Decodes the history and settles who thinks.
-    fn turn(&self, request: StepRequest, mut work: Work) -> Result<Turn<'_>, HandlerError> {
+    /// Decodes the history, of which the beginning is `known`, and settles who thinks.
+    fn turn(&self, request: StepRequest, mut work: Work, known: Vec<PastStep>) -> Result<Turn<'_>, HandlerError> {
         work.spent = work.spent_in_mode();
         let handed_over = work.handed_over.as_ref().map(|before| HandOver {
             after_step: before.spent.steps,
@@ -244,8 +257,8 @@ impl Step {
         };
         let replaceable = named.is_none();
         let provider = self.providers.provider_for(model).map_err(|error| failure::of_worker(&error))?;
-        let mut history = Vec::with_capacity(work.steps.len());
-        let before = handed_over.as_ref().map_or(0, |before| before.after_step);
+        let mut history = known;
+        let before = history.last().map(|step| step.step_no).or(handed_over.as_ref().map(|before| before.after_step)).unwrap_or(0);
         for step in work.steps.iter().filter(|step| step.step_no.unsigned_abs() > before) {
             // A reply belongs to the provider that gave it, which another worker may have chosen.
             let by = self.models.lookup(&step.model).map_err(|error| failure::of_worker(&error))?;
@@ -310,8 +323,9 @@ impl Step {
         Ok(())
     }
 
-    /// Drops what this process keeps on disk for a job under an epoch.
+    /// Drops what this process keeps of a job under an epoch, on disk and in memory.
     pub async fn forget(&self, job_id: JobId, epoch: Epoch) {
+        self.memory.drop(job_id);
         self.checkouts.remove(job_id, epoch).await;
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{Epoch, JobId, MicroUsd, Outcome};
 use serde_json::{Value, json};
 use step::StepResponse;
+use store::queue;
 use store::steps::{self, Answered, Reserve};
 use testkit::{new_job, usage};
 
@@ -35,6 +36,45 @@ async fn a_worker_without_the_first_ones_disk_goes_on_from_what_is_stored() {
     let said = world.test.value("select results from steps where step_no = 3 and half = 'results'").await;
     assert!(said.contains("one\\ntwo"), "{said}");
     assert!(!second.workspace(job_id, epoch).join("b.txt").exists());
+}
+
+#[tokio::test]
+async fn a_worker_that_remembers_the_history_sends_what_one_that_reads_it_sends() {
+    let world = World::new().await;
+    let replies = json!([shell("printf 'a\\0b'"), write("a.txt", "one\n"), shell("cat a.txt"), shell("false"), finish()]);
+    let (job_id, epoch) = world.job(new_job()).await;
+    assert!(is_success(&world.worker("one", replies.clone()).drive(job_id, epoch).await.unwrap()));
+    let requests = "select string_agg(request, E'\n' order by step_no) from steps where half = 'reply' and job_id = ";
+    let remembered = world.test.value(&format!("{requests}'{job_id}'")).await;
+    let (job_id, mut epoch) = world.job(new_job()).await;
+    for step_no in 1..=5 {
+        let worker = world.worker(&format!("fresh-{step_no}"), replies.clone());
+        assert_eq!(is_success(&worker.step(job_id, epoch).await.unwrap()), step_no == 5);
+        if step_no < 5 {
+            world.test.execute("update queue set lease_until = now() - interval '1 second'").await;
+            queue::sweep(&world.test.db, None).await.unwrap();
+            epoch = world.claim(job_id).await;
+        }
+    }
+    assert_eq!(remembered, world.test.value(&format!("{requests}'{job_id}'")).await);
+}
+
+#[tokio::test]
+async fn a_worker_that_goes_on_reads_of_its_history_only_what_came_since() {
+    let world = World::new().await;
+    let worker = world.worker("a", json!([shell("echo first"), shell("echo second"), shell("echo third"), finish()]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    for _ in 0..3 {
+        worker.step(job_id, epoch).await.unwrap();
+    }
+    // Past the trigger that keeps what is stored as it is.
+    world.test.execute("set session_replication_role = replica; update steps set reply = 'no reply' where step_no = 1 and half = 'reply'; set session_replication_role = origin").await;
+    assert!(is_success(&worker.step(job_id, epoch).await.unwrap()));
+    let request = world.test.value("select request from steps where step_no = 4 and half = 'reply'").await;
+    assert!(["first", "second", "third"].iter().all(|word| request.contains(&format!("echo {word}"))), "{request}");
+    worker.step.forget(job_id, epoch).await;
+    let error = worker.step(job_id, epoch).await.unwrap_err();
+    assert!(error.to_string().contains("the stored reply of step 1"), "what was forgotten is read: {error}");
 }
 
 /// Stores a reply to step 1 as a worker that died before it acted has left it.
