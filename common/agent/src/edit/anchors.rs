@@ -28,14 +28,20 @@ fn within(lines: &Lines<'_>, anchor: &str, range: Range<usize>) -> Vec<Range<usi
     found.into_iter().map(|first| first..end(lines, first, range.end)).collect()
 }
 
+/// Words that go on with what a line of the same depth began.
+const GO_ON: &[&str] = &["where", "else", "elif", "except", "catch", "finally", "rescue", "ensure"];
+
 /// The index behind the block that the line at `first` begins: its next line that begins with a word and is indented no deeper.
+/// The line directly below belongs to it in any case: `@@` may name any line above a hunk.
 fn end(lines: &Lines<'_>, first: usize, limit: usize) -> usize {
     let own = indentation(lines.all()[first].text);
     let ends = |text: &str| {
-        let begins_with_word = text.trim_start().starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '@' | '#' | '$'));
-        begins_with_word && indentation(text) <= own
+        let words = text.trim_start();
+        let begins_with_word = words.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '@' | '#' | '$'));
+        let first = words.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        begins_with_word && indentation(text) <= own && !GO_ON.contains(&first)
     };
-    (first + 1..limit).find(|index| ends(lines.all()[*index].text)).unwrap_or(limit)
+    (first + 2..limit).find(|index| ends(lines.all()[*index].text)).unwrap_or(limit)
 }
 
 fn indentation(line: &str) -> usize {

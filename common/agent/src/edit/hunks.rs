@@ -71,7 +71,13 @@ fn candidates(lines: &Lines<'_>, text: &str, hunk: &Hunk) -> Result<Vec<Place>, 
         let first = insertion(lines, hunk)?;
         return Ok(vec![Place { first, count: 0, how: Match::Exact, hit: lines.hit(first, 0, &hunk.new) }]);
     }
-    let mut places = (0..=hunk.loose_end).map(|loose| fitting(lines, hunk, loose)).find(|places| !places.is_empty()).unwrap_or_default();
+    let blocks = anchors::blocks(lines, &hunk.anchors);
+    let is_inside = |place: &Place| blocks.iter().any(|block| block.contains(&place.first));
+    let fit = |is_wanted: &dyn Fn(&Place) -> bool| {
+        (0..=hunk.loose_end).map(|loose| fitting(lines, hunk, loose, is_wanted)).find(|places| !places.is_empty())
+    };
+    // What is like it where its anchors say comes before what is the same elsewhere.
+    let mut places = fit(&is_inside).or_else(|| fit(&|_| true)).unwrap_or_default();
     if places.is_empty() {
         return Err(nearest::explain(text, &hunk.old.join("\n"), &hunk.new.join("\n"), Words::HUNK));
     }
@@ -79,8 +85,6 @@ fn candidates(lines: &Lines<'_>, text: &str, hunk: &Hunk) -> Result<Vec<Place>, 
     if hunk.at_end && places.iter().any(|place| place.first + place.count == total) {
         places.retain(|place| place.first + place.count == total);
     }
-    let blocks = anchors::blocks(lines, &hunk.anchors);
-    let is_inside = |place: &Place| blocks.iter().any(|block| block.contains(&place.first));
     if places.iter().any(is_inside) {
         places.retain(is_inside);
     } else if let (Some(place), Some(first)) =
@@ -97,18 +101,27 @@ fn candidates(lines: &Lines<'_>, text: &str, hunk: &Hunk) -> Result<Vec<Place>, 
     }
 }
 
-/// The places of a hunk without the last `loose` of its lines, found the strictest way that finds any.
-fn fitting(lines: &Lines<'_>, hunk: &Hunk, loose: usize) -> Vec<Place> {
+/// The wanted places of a hunk without the last `loose` of its lines, found the strictest way that finds any.
+fn fitting(lines: &Lines<'_>, hunk: &Hunk, loose: usize, is_wanted: &dyn Fn(&Place) -> bool) -> Vec<Place> {
     let (old, new) = (texts(&hunk.old, loose), texts(&hunk.new, loose));
-    let all = [Match::Exact, Match::TrailingSpace, Match::Indentation, Match::LookAlikes];
-    let places = all.into_iter().map(|how| -> Vec<Place> {
+    let at = |how: Match| -> Vec<Place> {
         let windows = lines.windows(&old, how);
         let place = |window: &Window<'_>| {
             Some(Place { first: window.first, count: old.len(), how, hit: changed_lines(lines, window, &old, &new)? })
         };
-        windows.iter().filter_map(place).collect()
-    });
-    places.into_iter().find(|places| !places.is_empty()).unwrap_or_default()
+        windows.iter().filter_map(place).filter(is_wanted).collect()
+    };
+    let all = [Match::Exact, Match::TrailingSpace, Match::Indentation, Match::LookAlikes];
+    let mut places = all.into_iter().map(at).find(|places| !places.is_empty()).unwrap_or_default();
+    // A hunk that begins at the margin may have lost its indentation on the way: then it means the same lines deeper inside as
+    // well as those that it happens to be equal to.
+    let is_at_margin = old.iter().any(|line| line.starts_with(|c: char| !c.is_whitespace()));
+    if is_at_margin && places.iter().all(|place| place.how <= Match::TrailingSpace) {
+        let known: Vec<usize> = places.iter().map(|place| place.first).collect();
+        places.extend(at(Match::Indentation).into_iter().filter(|place| !known.contains(&place.first)));
+        places.sort_by_key(|place| place.first);
+    }
+    places
 }
 
 /// All lines but the last `loose`.

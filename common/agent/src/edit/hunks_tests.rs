@@ -116,3 +116,30 @@ fn lines_that_differ_in_indentation_are_indented_as_the_file_is() {
     let (content, applied) = apply_hunks("if a:\n\tb()\n\tc()\n", &[hunk(&["    b()"], &["    if d:", "        b()"])]).unwrap();
     assert_eq!((content.as_str(), applied[0].how), ("if a:\n\tif d:\n\t\tb()\n\tc()\n", Match::Indentation));
 }
+
+#[test]
+fn the_line_directly_below_an_anchor_belongs_to_it() {
+    let file = "name = \"a\"\nversion = 1\n\nname = \"b\"\nversion = 1\n";
+    let below = Hunk { anchors: vec!["name = \"b\"".to_owned()], ..hunk(&["version = 1"], &["version = 2"]) };
+    assert_eq!(patched(file, &[below]), "name = \"a\"\nversion = 1\n\nname = \"b\"\nversion = 2\n");
+}
+
+#[test]
+fn a_block_goes_on_behind_what_only_continues_its_first_line() {
+    let file = "impl A\nwhere\n    T: X,\n{\n    fn f() {}\n}\nimpl B\nwhere\n    T: X,\n{\n    fn f() {}\n}\n";
+    let inside = |anchor: &str| Hunk { anchors: vec![anchor.to_owned()], ..hunk(&["    fn f() {}"], &["    fn g() {}"]) };
+    assert_eq!(apply_hunks(file, &[inside("impl A")]).unwrap().1[0].line, 5);
+    assert_eq!(apply_hunks(file, &[inside("impl B")]).unwrap().1[0].line, 11);
+}
+
+#[test]
+fn what_is_the_same_elsewhere_is_not_taken_for_what_is_alike_where_the_anchor_says() {
+    let file = "/// a\n/// b\nfn x() {}\n\nimpl A {\n    /// a\n    /// b\n    fn x() {}\n}\n";
+    let flat = hunk(&["/// a", "/// b"], &["/// a", "/// c"]);
+    let anchored = Hunk { anchors: vec!["impl A {".to_owned()], ..flat.clone() };
+    assert_eq!(patched(file, &[anchored]), file.replace("    /// b", "    /// c"));
+    // Without an anchor nobody can tell whether it lost its indentation.
+    assert!(refused(file, &[flat]).contains("it fits 2 places (lines 1, 6)"));
+    let indented = hunk(&["    /// a", "    /// b"], &["    /// a", "    /// c"]);
+    assert_eq!(patched(file, &[indented]), file.replace("    /// b", "    /// c"));
+}

@@ -88,7 +88,12 @@ impl<'a> Lines<'a> {
             match op.tag() {
                 DiffTag::Equal => merged.extend(matched[op.old_range()].iter().map(|line| line.text.to_owned())),
                 DiffTag::Delete => {}
-                DiffTag::Insert | DiffTag::Replace => merged.extend(new[op.new_range()].iter().map(|line| indents.adapt(line))),
+                DiffTag::Insert | DiffTag::Replace => merged.extend(new[op.new_range()].iter().map(|line| {
+                    // A line that the quotation has with look-alikes, and that comes once more, is meant as the file has it.
+                    let quoted =
+                        matches!(plain(line), Cow::Owned(plain) if plain != **line).then(|| old.iter().position(|old| old == line));
+                    quoted.flatten().map_or_else(|| indents.adapt(line), |index| matched[index].text.to_owned())
+                })),
             }
         }
         Some(merged)

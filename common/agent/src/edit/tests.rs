@@ -229,3 +229,13 @@ fn a_whole_line_is_not_found_at_the_end_of_another() {
     assert!(reason.contains("line 1 of the file is `subtotal = 1`"), "{reason}");
     assert_eq!(edited("subtotal = 1\n", "total = 1", "total = 2").0, "subtotal = 2\n");
 }
+
+#[test]
+fn a_line_with_look_alikes_that_comes_once_more_is_spelled_as_the_file_has_it() {
+    let file = "- rust: stable\n  features: a\n- rust: beta\n";
+    let old = "\u{2013} rust: stable\n  features: a\n\u{2013} rust: beta\n";
+    let new = "\u{2013} rust: stable\n  features: b\n\u{2013} rust: stable\n  features: a\n\u{2013} rust: beta\n  note: \u{2013}\n";
+    let edit = Edit { old: old.to_owned(), new: new.to_owned(), near_line: None, replace_all: false };
+    let expected = "- rust: stable\n  features: b\n- rust: stable\n  features: a\n- rust: beta\n  note: \u{2013}\n";
+    assert_eq!(apply(file, &[edit]).unwrap().0, expected);
+}
