@@ -10,6 +10,9 @@ use store::steps::Work;
 
 use crate::Turn;
 
+/// No process works on more jobs at the same time. Whoever calls steps by hand forgets none; theirs go here.
+const MOST: usize = 64;
+
 /// A job as it was after a step, its history decoded.
 pub(crate) struct Known {
     epoch: Epoch,
@@ -35,7 +38,12 @@ impl Memory {
         let (mut work, mut history) = (turn.work, turn.history);
         work.steps.retain(|step| step.step_no.unsigned_abs() < newest);
         history.retain(|step| step.step_no < newest);
-        self.with(|jobs| jobs.insert(job_id, Known { epoch, work, history }));
+        self.with(|jobs| {
+            if jobs.len() >= MOST {
+                jobs.clear();
+            }
+            jobs.insert(job_id, Known { epoch, work, history });
+        });
     }
 
     /// Drops what is known of a job.
