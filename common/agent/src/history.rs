@@ -38,6 +38,9 @@ pub struct ToolsRan {
     /// Whether the workspace may have changed, so that a checkpoint is due.
     #[serde(default)]
     pub changed: bool,
+    /// The commands that ran to an end, and which: what people can be told without believing the model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandRan>,
     /// How many calls named no tool or did not fit its schema.
     #[serde(default)]
     pub malformed: usize,
@@ -50,6 +53,15 @@ pub struct ToolsRan {
     /// The step was a summary of all steps before it, which stands for them from here on; no tool ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+}
+
+/// A command of the tool `shell`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CommandRan {
+    /// What was run; a long one is cut.
+    pub command: String,
+    /// How it ended, in words: `exit code 0`.
+    pub ending: String,
 }
 
 impl ToolsRan {

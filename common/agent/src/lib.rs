@@ -32,7 +32,7 @@ pub use change::Change;
 pub use conversation::{Prompt, account, request, summarised, wants_summary};
 pub use estimate::{ContextFull, estimate};
 pub use guards::{Verdict, verdict};
-pub use history::{Hint, PastStep, ToolsRan};
+pub use history::{CommandRan, Hint, PastStep, ToolsRan};
 pub use notes::note;
 pub use prompt::cleaned;
 pub use test_command::TestCommand;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent::AgentError;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::fixture::{Bench, reply};
@@ -15,6 +15,19 @@ async fn a_command_answers_its_exit_code_and_both_streams_in_order() {
     assert_eq!(answer, "exit code 3\nhere\noops\nmore");
     assert_eq!(bench.ok("shell", json!({ "command": "true" })).await, "exit code 0, no output");
     assert!(bench.ok("shell", json!({ "command": "no-such-program-here" })).await.starts_with("exit code 127\n"));
+}
+
+#[tokio::test]
+async fn which_commands_ran_and_how_they_ended_is_kept_beside_what_the_model_reads() {
+    let long = format!("true {}", "x".repeat(300));
+    let commands = ["exit 3", "echo made", long.as_str(), "sleep 60"];
+    let calls: Vec<(&str, Value)> = commands.iter().map(|command| ("shell", json!({ "command": command, "timeout_s": 1 }))).collect();
+    let calls = [calls, vec![("read_file", json!({ "path": "a.txt" })), ("shell", json!({ "cmd": "true" }))]].concat();
+    let ran = Bench::with("a.txt", "here\n").run(&reply(&calls)).await.unwrap();
+    let kept: Vec<(&str, &str)> = ran.commands.iter().map(|ran| (ran.command.as_str(), ran.ending.as_str())).collect();
+    let cut = format!("{}…", &long[..200]);
+    let timed_out = "timed out after 1 s; it and everything it started were killed";
+    assert_eq!(kept, [("exit 3", "exit code 3"), ("echo made", "exit code 0"), (&cut, "exit code 0"), ("sleep 60", timed_out)]);
 }
 
 #[tokio::test]

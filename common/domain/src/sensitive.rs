@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A kind of change that a repository has to permit by name (`sensitive_changes` in `.codeteam.toml`).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantNames)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, strum::Display, strum::EnumString, strum::IntoStaticStr, strum::VariantNames,
+)]
 #[strum(serialize_all = "snake_case")]
 pub enum Sensitive {
     /// What GitHub runs: files in `.github/workflows` and `.github/actions`.

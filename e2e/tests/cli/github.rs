@@ -115,9 +115,7 @@ async fn webhooks_that_were_never_taken_are_asked_for_again() {
     let server = github(json!([])).await;
     let (_, state) = set_up(&server).await;
     let at = "2999-01-01T00:00:00Z";
-    let delivery = |id: u64, guid: &str, status: u16| {
-        json!({ "id": id, "guid": guid, "delivered_at": at, "status_code": status, "event": "issues", "action": "labeled" })
-    };
+    let delivery = |id: u64, guid: &str, status: u16| json!({ "id": id, "guid": guid, "delivered_at": at, "status_code": status, "event": "issues", "action": "labeled" });
     let page = json!([delivery(4, "b", 502), delivery(3, "a", 202), delivery(2, "a", 500)]);
     let listed = ResponseTemplate::new(200).set_body_json(page);
     Mock::given(method("GET")).and(path("/api/v3/app/hook/deliveries")).respond_with(listed).mount(&server).await;

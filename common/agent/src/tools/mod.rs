@@ -200,6 +200,9 @@ pub async fn run_tools(tools: &Toolbox, reply: &Reply, ctx: &ToolContext<'_>) ->
         let (content, is_error) = match outcome {
             Ok(output) => {
                 ran.changed |= output.changed;
+                if name == shell::NAME {
+                    ran.commands.extend(shell::ran(&call.input, &output.content));
+                }
                 ran.finish = ran.finish.or(output.finish.map(|finish| untrusted::finish(finish, &mut ran.cleaned)));
                 (output.content, false)
             }

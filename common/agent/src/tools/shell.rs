@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Tool, ToolContext, ToolError, ToolOutput, parse};
+use crate::CommandRan;
 
 const DEFAULT_TIMEOUT_S: u64 = 30;
 const MOST_TIMEOUT_S: u64 = 600;
@@ -84,6 +85,17 @@ impl Tool for Shell {
     }
 }
 
+/// What `input` ran, and how that ended, by the first words of what was answered.
+pub(super) fn ran(input: &Value, answer: &str) -> Option<CommandRan> {
+    const MOST_CHARS: usize = 200;
+    let command = input.get("command")?.as_str()?.trim();
+    let cut = command.char_indices().nth(MOST_CHARS).map(|(end, _)| format!("{}…", &command[..end]));
+    let ending = answer.lines().next()?.trim_end_matches(NO_OUTPUT);
+    Some(CommandRan { command: cut.unwrap_or_else(|| command.to_owned()), ending: ending.to_owned() })
+}
+
+const NO_OUTPUT: &str = ", no output";
+
 fn report(output: &Output, timeout: Duration, asked: Duration) -> String {
     let ending = match output.exit {
         Exit::TimedOut if timeout < asked => {
@@ -97,7 +109,7 @@ fn report(output: &Output, timeout: Duration, asked: Duration) -> String {
         exit => exit.to_string(),
     };
     match output.stdout_text().trim_end() {
-        "" => format!("{ending}, no output"),
+        "" => format!("{ending}{NO_OUTPUT}"),
         text => format!("{ending}\n{text}"),
     }
 }
