@@ -16,6 +16,8 @@ mod docs;
 #[cfg(test)]
 mod eval;
 #[cfg(test)]
+mod github;
+#[cfg(test)]
 mod invoke;
 #[cfg(test)]
 mod judges;

@@ -72,7 +72,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
     ("finalize", &["testkit"]),
     ("codeteam", &["testkit"]),
     // What the wires encode is judged by the vendors' own types.
-    ("e2e", &["domain", "llm", "testkit"]),
+    ("e2e", &["domain", "github", "llm", "testkit"]),
 ];
 
 /// The product's floors from the top. An arrow goes down, over as many floors as it likes, and never
