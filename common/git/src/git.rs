@@ -1,14 +1,11 @@
 //! The one way in which this crate runs git.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use process::{Command, Exit, Limits, Output, run};
-use tempfile::NamedTempFile;
+use process::{Command, Exit, Handed, Limits, Output, run};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::last_words;
@@ -178,9 +175,9 @@ impl Git {
         input: Vec<u8>,
         cancel: &CancellationToken,
     ) -> Result<Output, GitError> {
-        let credentials = remote.credentials().map(|secret| self.credential_file(secret.expose())).transpose()?;
-        let helper =
-            credentials.iter().flat_map(|file| ["-c".to_owned(), format!("credential.helper=store --file={}", quoted(file.path()))]);
+        let credentials = remote.credentials().map(|secret| Handed::new(format!("{}\n", secret.expose()).as_bytes()));
+        let credentials = credentials.transpose().map_err(GitError::io("hand a password to", &self.options.program))?;
+        let helper = credentials.iter().flat_map(|handed| ["-c".to_owned(), helper(handed)]);
         let other_half = "git -c core.hooksPath=/dev/null -c core.fsmonitor=false -c receive.autogc=false -c safe.directory=*";
         let (flag, half) = if subcommand.contains(&"push") { ("--receive-pack", "receive-pack") } else { ("--upload-pack", "upload-pack") };
         let other_half = remote.is_local().then(|| format!("{flag}={other_half} {half}"));
@@ -192,24 +189,17 @@ impl Git {
         let command =
             command.env("GIT_ALLOW_PROTOCOL", remote.protocol()).env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=15");
         let command = command.envs(self.options.network_environment.iter().cloned()).stdin(input);
+        let command = credentials.into_iter().fold(command, Command::hand);
         // What is fetched goes into few files, and no limit of git's own ends that.
         let most = subcommand.contains(&"fetch").then_some(self.options.limits.mirror_bytes);
         self.attempt(command.limits(Limits { file_size_bytes: most, ..Limits::default() }), cancel).await
     }
-
-    /// A file that only we can read, gone when it is dropped: a password must not be seen in the list of
-    /// processes or in an environment.
-    fn credential_file(&self, url: &str) -> Result<NamedTempFile, GitError> {
-        let folder = self.mirrors();
-        fs::create_dir_all(folder).map_err(GitError::io("create", folder))?;
-        let written = NamedTempFile::with_prefix_in(".credentials-", folder).and_then(|mut file| writeln!(file, "{url}").map(|()| file));
-        written.map_err(GitError::io("write a file in", folder))
-    }
 }
 
-/// git hands a helper's line to a shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+/// A helper that reads passwords out of `handed` and never writes: a password must not be seen in a folder, in the list of
+/// processes or in an environment. git's own reader gives it only to the host that it is for.
+fn helper(handed: &Handed) -> String {
+    format!("credential.helper=!f() {{ test \"$1\" != get || exec git credential-store --file={} get; }}; f", handed.path())
 }
 
 /// A failure with git's last words.

@@ -4,6 +4,7 @@
 mod changed;
 mod checkout;
 mod checkpoint;
+mod credentials;
 mod hostile;
 mod keep;
 mod limits;

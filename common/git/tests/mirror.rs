@@ -117,9 +117,9 @@ async fn a_machine_without_git_is_told_what_to_install() {
 }
 
 #[tokio::test]
-async fn a_password_reaches_git_in_a_private_file_and_nowhere_else() {
+async fn a_password_reaches_git_by_a_descriptor_and_nowhere_else() {
     let world = World::empty();
-    let script = "#!/bin/sh\n{ echo \"$@\"; env; } > SEEN\nfor arg; do case $arg in *--file=*) eval cp \"${arg#*--file=}\" SECRET; ls -l SECRET;; esac; done\nexit 1\n";
+    let script = "#!/bin/sh\n{ echo \"$@\"; env; } > SEEN\nfor arg; do case $arg in *--file=*) file=${arg#*--file=}; cp \"${file%% *}\" SECRET;; esac; done\nexit 1\n";
     let script =
         script.replace("SEEN", &world.path("seen").display().to_string()).replace("SECRET", &world.path("secret").display().to_string());
     write_script(&world.path("spy"), &script);
@@ -130,5 +130,5 @@ async fn a_password_reaches_git_in_a_private_file_and_nowhere_else() {
     let seen = fs::read_to_string(world.path("seen")).unwrap();
     assert!(seen.contains("https://example.com/acme/shop.git") && !seen.contains("hunter2"), "{seen}");
     assert_eq!(fs::read_to_string(world.path("secret")).unwrap(), "https://bot:hunter2@example.com\n");
-    assert_eq!(fs::read_dir(world.path("the mirrors")).unwrap().count(), 0, "the file is gone");
+    assert_eq!(fs::read_dir(world.path("the mirrors")).map_or(0, Iterator::count), 0, "nothing was written");
 }

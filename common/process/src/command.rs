@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{Limits, Sandbox};
+use crate::{Handed, Limits, Sandbox};
 
 /// A program with its arguments, directory, environment, input and limits.
 ///
@@ -24,6 +24,7 @@ pub struct Command {
     pub(crate) output_cap: usize,
     pub(crate) user: Option<(u32, u32)>,
     pub(crate) sandbox: Option<Sandbox>,
+    pub(crate) handed: Vec<Handed>,
 }
 
 impl Command {
@@ -45,6 +46,7 @@ impl Command {
             output_cap: Self::DEFAULT_OUTPUT_CAP,
             user: None,
             sandbox: None,
+            handed: Vec::new(),
         }
     }
 
@@ -57,6 +59,12 @@ impl Command {
     /// Adds arguments.
     pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets it, and what it starts, open `handed`.
+    pub fn hand(mut self, handed: Handed) -> Self {
+        self.handed.push(handed);
         self
     }
 

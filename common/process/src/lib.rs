@@ -15,6 +15,7 @@
 mod capture;
 mod command;
 mod error;
+mod handed;
 mod host;
 mod limits;
 mod run;
@@ -27,6 +28,7 @@ pub mod sandbox;
 
 pub use command::Command;
 pub use error::ProcessError;
+pub use handed::Handed;
 pub use host::host_name;
 pub use limits::Limits;
 pub use postgres::{PostgresError, PostgresOptions, PrivatePostgres};

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::command::{Command, find};
 use crate::sandbox::{self, Layers};
-use crate::{ProcessError, error, undertaker};
+use crate::{Handed, ProcessError, error, undertaker};
 
 /// The process group of a child, killed when this value is dropped.
 ///
@@ -112,7 +112,7 @@ fn start(command: &Command, streams: Streams, own_session: bool) -> Result<tokio
         limits.processes = limits.processes.map(|most| most + sandbox::threads_of(user));
     }
     let score = layers.as_ref().and_then(|_| limits.oom_score_adj.take());
-    before_exec(&mut child, limits, layers, own_session);
+    before_exec(&mut child, limits, layers, command.handed.clone(), own_session);
     let child = child.spawn().map_err(failed)?;
     if let (Some(score), Some(id)) = (score, child.id()) {
         // It may have ended already.
@@ -122,11 +122,18 @@ fn start(command: &Command, streams: Streams, own_session: bool) -> Result<tokio
 }
 
 #[expect(unsafe_code, reason = "a session, limits and walls of its own can only be given between fork and exec")]
-fn before_exec(child: &mut tokio::process::Command, limits: crate::Limits, mut layers: Option<Layers>, own_session: bool) {
+fn before_exec(
+    child: &mut tokio::process::Command,
+    limits: crate::Limits,
+    mut layers: Option<Layers>,
+    handed: Vec<Handed>,
+    own_session: bool,
+) {
     let prepare = move || {
         if own_session {
             rustix::process::setsid()?;
         }
+        handed.iter().try_for_each(Handed::pass)?;
         limits.apply()?;
         layers.as_mut().map_or(Ok(()), Layers::apply)
     };
