@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::http::Reply;
-use super::{App, Call, Refusal, Scope, denied};
+use super::{App, Call, Scope, denied};
 use crate::{ForgeError, RepositoryName};
 
 /// More pages than this are no conversation any more: ten thousand comments.
@@ -105,10 +105,10 @@ impl<'a> Repository<'a> {
     }
 
     async fn ask(&self, call: &Call) -> Result<Reply, ForgeError> {
-        let reply = self.app.with_token(call, || self.app.token(self.name, Scope::Talk)).await;
-        if let Err(Refusal::Limited(wait)) = &reply {
-            self.app.inner.pacer.hold(&self.channel(), *wait).await;
+        let reply = self.app.with_token(call, || self.app.token(self.name, Scope::Talk)).await.map_err(denied);
+        if let Err(ForgeError::RetryAfter { after }) = &reply {
+            self.app.inner.pacer.hold(&self.channel(), *after).await;
         }
-        reply.map_err(denied)
+        reply
     }
 }
