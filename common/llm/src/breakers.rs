@@ -151,6 +151,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_refused_opens_at_once() {
+        let (breakers, now) = (Breakers::default(), Instant::now());
+        breakers.failed(US, &LlmError::Auth { provider: US, status: 401, message: String::new() }, now);
+        assert_eq!(breakers.rests(US, now), Some(PAUSE));
+    }
+
+    #[test]
     fn what_says_nothing_about_a_provider_opens_nothing() {
         let (breakers, now) = (Breakers::default(), Instant::now());
         for _ in 0..9 {

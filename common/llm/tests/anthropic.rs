@@ -202,6 +202,14 @@ fn thoughts_are_replayed_byte_for_byte() {
 }
 
 #[test]
+fn every_kind_of_input_is_counted_and_a_full_window_is_a_cut_reply() {
+    let raw = r#"{"content":[],"model":"claude-haiku-4-5","stop_reason":"model_context_window_exceeded","usage":{"input_tokens":3,"output_tokens":2,"cache_creation_input_tokens":5,"cache_read_input_tokens":7}}"#;
+    let reply = provider().decode(raw).unwrap();
+    assert_eq!(reply.usage, Usage { uncached_input: 3, cache_read: 7, cache_write: 5, output: 2 });
+    assert_eq!(reply.stop, StopReason::MaxTokens);
+}
+
+#[test]
 fn a_turn_of_another_provider_is_rebuilt_as_the_api_accepts_it() {
     let reply = Reply {
         raw: String::new(),

@@ -125,6 +125,7 @@ mod tests {
             ("![x][r]\n[r]: //evil.example/x.png", "!·[x]·[r]\n[r]·: //evil.example/x.png"),
             ("<img src=x> </p> <https://a.b> a < b", "<·img src=x> <·/p> <·https:·//a.b> a < b"),
             ("www.evil.example mailto:a@b.c WWW.x.y", "www.·evil.example mailto:·a@b.c WWW.·x.y"),
+            ("XMPP:a@b.c", "XMPP:·a@b.c"),
             ("Fixes #7, closes: acme/shop#8 and RESOLVED\nGH-9", "F·ixes #7, c·loses: acme/shop#8 and R·ESOLVED\nGH-9"),
             ("fix **#7**", "f·ix **#7**"),
             ("fixed https://github.com/a/b/issues/1", "f·ixed https:·//github.com/a/b/issues/1"),

@@ -46,6 +46,7 @@ fn forms(secret: &str, before: &str, after: &str) -> Vec<(&'static str, String)>
         ("base64 reversed", STANDARD_NO_PAD.encode(bytes.iter().rev().copied().collect::<Vec<u8>>())),
         ("hex", hex::encode(&around)),
         ("HEX", hex::encode_upper(&around)),
+        ("hex reversed", hex::encode(bytes.iter().rev().copied().collect::<Vec<u8>>())),
         ("hex wrapped", wrapped(&hex::encode(&around), 60)),
         ("od", bytes.iter().map(|byte| format!(" {byte:02x}")).collect::<String>()),
         ("url", format!("{before}{form}{after}")),
@@ -54,6 +55,7 @@ fn forms(secret: &str, before: &str, after: &str) -> Vec<(&'static str, String)>
         ("a character a line", wrapped(&around, 1)),
         ("upper case", around.to_ascii_uppercase()),
         ("json", json!({ "key": around }).to_string()),
+        ("json in json", json!({ "body": json!({ "key": around }).to_string() }).to_string()),
         ("zero-width", around.chars().flat_map(|char| [char, '\u{200b}']).collect()),
     ]
 }

@@ -1,12 +1,13 @@
 //! The one write without the fence: a worker that lost its job settles what its call has cost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::ledger::EntryKind;
 use domain::{Epoch, JobId, MicroUsd, Outcome};
 use serde_json::json;
 use store::ledger::{self, LateSettlement};
-use store::{finish, queue, steps};
+use store::{StoreError, finish, queue, steps};
 use testkit::{TestDb, usage};
 use tokio::task::JoinSet;
 
@@ -45,6 +46,25 @@ async fn it_is_settled_while_the_job_waits_for_its_next_worker() {
     let test = TestDb::new().await;
     let (job_id, _) = in_flight(&test).await;
     settles_once(&test, job_id, "queue").await;
+}
+
+#[tokio::test]
+async fn a_call_that_cost_nothing_is_given_back_under_the_lease_and_without_it_late() {
+    for is_lost in [false, true] {
+        let test = TestDb::new().await;
+        let (job_id, epoch) = held(&test.db).await;
+        let number = reserve(&test.db, job_id, epoch, 1).await;
+        if is_lost {
+            expire(&test, job_id).await;
+        }
+        let given_back = steps::give_back(&test.db, job_id, epoch, (1, MODEL), (number, RESERVED), Duration::from_secs(1)).await;
+        assert_eq!(matches!(given_back, Err(StoreError::LeaseLost { .. })), is_lost, "{given_back:?}");
+        let last = ledger::entries(&test.db, job_id).await.unwrap().pop().unwrap();
+        let kind = if is_lost { EntryKind::SettledLate } else { EntryKind::Released };
+        assert_eq!((last.kind, last.reservation_seq, last.cost_microusd), (kind, Some(number), MicroUsd::ZERO));
+        assert_eq!(queued(&test, job_id, "cost_microusd").await, "0");
+        assert_eq!(ledger::verify(&test.db, None).await.unwrap().faults, []);
+    }
 }
 
 #[tokio::test]
