@@ -181,3 +181,63 @@ impl ModelRequest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(text: &str) -> Turn {
+        Turn::User { text: text.to_owned() }
+    }
+
+    fn said(calls: &[&str]) -> Turn {
+        let call = |id: &&str| ToolCall { id: (*id).to_owned(), name: "shell".to_owned(), input: json!({}) };
+        Turn::Assistant(Reply {
+            raw: String::new(),
+            provider: ProviderName::Scripted,
+            native: RawValue::NULL.to_owned(),
+            text: String::new(),
+            tool_calls: calls.iter().map(call).collect(),
+            stop: StopReason::ToolUse,
+            usage: Usage::default(),
+            model: String::new(),
+        })
+    }
+
+    fn results(ids: &[&str]) -> Turn {
+        let result = |id: &&str| ToolResult { call_id: (*id).to_owned(), content: String::new(), is_error: false };
+        Turn::ToolResults { results: ids.iter().map(result).collect(), note: None }
+    }
+
+    fn checked(turns: Vec<Turn>) -> Result<(), String> {
+        let (model, system) = ("m".to_owned(), String::new());
+        ModelRequest { model, step_no: 1, system, turns, tools: Vec::new(), max_output: 1 }.check()
+    }
+
+    #[test]
+    fn a_conversation_in_order_may_be_sent() {
+        assert_eq!(checked(vec![user("a"), said(&[]), user("b")]), Ok(()));
+        assert_eq!(checked(vec![user("a"), said(&["1", "2"]), results(&["1", "2"]), said(&["3"]), results(&["3"])]), Ok(()));
+    }
+
+    #[test]
+    fn one_out_of_order_is_refused_by_its_turn() {
+        for (turns, problem) in [
+            (vec![], "the conversation is empty"),
+            (vec![said(&[])], "cannot start with the assistant"),
+            (vec![user(" ")], "turn 1 is empty"),
+            (vec![user("a"), user("b")], "turn 2 is a second user turn"),
+            (vec![user("a"), said(&[]), user("")], "turn 3 is empty"),
+            (vec![user("a"), said(&[]), said(&[])], "turn 3 is a second assistant turn"),
+            (vec![user("a"), said(&[])], "nothing for the model to answer"),
+            (vec![user("a"), said(&["1"]), user("b")], "turn 3 leaves tool calls without their results"),
+            (vec![user("a"), said(&["1", "2"]), results(&["2", "1"])], "the results of turn 3 are not those of the calls"),
+            (vec![user("a"), said(&["1"]), results(&["1", "2"])], "the results of turn 3 are not those of the calls"),
+            (vec![user("a"), said(&[]), results(&[])], "the results of turn 3 are not those of the calls"),
+        ] {
+            let shown = format!("{turns:?}");
+            let refusal = checked(turns).unwrap_err();
+            assert!(refusal.contains(problem), "{shown} was refused for {refusal:?}");
+        }
+    }
+}

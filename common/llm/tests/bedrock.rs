@@ -342,6 +342,23 @@ async fn the_keys_of_a_containers_role_are_fetched_once_and_used() {
 }
 
 #[tokio::test]
+async fn the_keys_of_a_containers_role_are_fetched_again_before_they_expire() {
+    let server = MockServer::start().await;
+    let token_file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token_file.path(), "pod-token-e5Rw8Z\n").unwrap();
+    let keys = json!({ "AccessKeyId": "ASIA1", "SecretAccessKey": "cV8kR2xW5nQ7jT4z", "Token": "hB6yD3mF9sL1pG0u" });
+    let given = Mock::given(path("/v2/credentials")).respond_with(ResponseTemplate::new(200).set_body_json(keys));
+    given.expect(2).mount(&server).await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_string("{}")).expect(2).mount(&server).await;
+    let provider = Bedrock::new(http(BACKOFF), REGION, container(&server, &token_file)).with_base_url(&server.uri());
+    assert_eq!(call(&provider, "{}").await.unwrap(), "{}");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(301)).await;
+    tokio::time::resume();
+    assert_eq!(call(&provider, "{}").await.unwrap(), "{}");
+}
+
+#[tokio::test]
 async fn a_container_without_keys_is_asked_again_and_nothing_is_sent() {
     let server = MockServer::start().await;
     let token_file = tempfile::NamedTempFile::new().unwrap();

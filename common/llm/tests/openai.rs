@@ -257,7 +257,9 @@ fn the_request_has_the_documented_form() {
     assert_eq!(later["prompt_cache_key"], key);
     assert_ne!(encoded(vec![user("Another task")])["prompt_cache_key"], key);
     // Models without thoughts refuse to be asked for them.
-    for (model, include) in [("gpt-5.1", json!(["reasoning.encrypted_content"])), ("gpt-4.1", json!([])), ("gpt-5.1-chat-latest", json!([]))] {
+    for (model, include) in
+        [("gpt-5.1", json!(["reasoning.encrypted_content"])), ("gpt-4.1", json!([])), ("gpt-5.1-chat-latest", json!([]))]
+    {
         request.model = model.to_owned();
         let body: Value = serde_json::from_str(&provider().encode(&request).unwrap()).unwrap();
         assert_eq!(body.get("include").unwrap_or(&json!([])), &include, "{model}");
