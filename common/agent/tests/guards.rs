@@ -174,3 +174,13 @@ fn what_is_left_is_named_and_the_last_step_is_the_last_tenth_of_any_number() {
     assert!(note(&small, &history, &Caps { steps: 1, ..Caps::MECHANIC }).unwrap().contains("1 step,"));
     assert_eq!(note(&small, &history, &Caps { steps: 2, ..Caps::MECHANIC }), None);
 }
+
+#[test]
+fn a_summary_in_between_breaks_no_pattern() {
+    let same = |no| step(no, &[("shell", json!({ "command": "make" }))], &["nothing to be done"]);
+    let mut summary = silent(4);
+    summary.ran = Some(ToolsRan { summary: Some("It made nothing.".to_owned()), ..ToolsRan::default() });
+    let history = [same(1), same(2), same(3), summary, same(5)];
+    let cause = cause(&history);
+    assert!(cause.starts_with("the same call had the same result 4 times in a row"), "{cause}");
+}
