@@ -187,3 +187,15 @@ fn whoever_takes_over_begins_with_an_account_of_what_was_tried() {
     assert!(text.contains("did not get through: the last 8 steps brought nothing new."), "{text}");
     assert!(text.contains("- shell {\"command\":\"sed -n 2p log\"} → part 2") && text.contains("look at b"), "{text}");
 }
+
+#[test]
+fn what_another_model_of_the_same_provider_was_sent_is_in_no_cache() {
+    let mut history = vec![read(1, 9_000)];
+    let cached = |history: &[PastStep]| {
+        let prompt = prompt(history, 200_000);
+        estimate(&prompt, &"x".repeat(bytes(&prompt)), &model(200_000)).unwrap().cached_prefix
+    };
+    assert!(cached(&history) > 0);
+    history[0].reply.model = "claude-opus-4-5-20251101".to_owned();
+    assert_eq!(cached(&history), 0);
+}

@@ -90,7 +90,7 @@ const GOALS: &[(&str, f64)] = &[
     (FLAT_EDIT, 0.95),
     ("edit: stale", 0.9),
     ("patch: one hunk", 0.97),
-    ("patch: one hunk, with @@", 0.99),
+    ("patch: one hunk, with @@", 0.985),
     ("patch: one hunk, less indented", 0.9),
     (FLAT_PATCH, 0.95),
     ("patch: all hunks of a file", 0.98),
