@@ -199,3 +199,12 @@ fn what_another_model_of_the_same_provider_was_sent_is_in_no_cache() {
     history[0].reply.model = "claude-opus-4-5-20251101".to_owned();
     assert_eq!(cached(&history), 0);
 }
+
+#[test]
+fn an_account_tells_the_newest_steps_and_how_many_came_before() {
+    let history: Vec<PastStep> = (1..=40).map(|no| read(no, 24)).collect();
+    let told = account(&history);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (31, "- (10 earlier ones)"));
+    assert!(lines[1].contains("sed -n 11p log") && lines[30].contains("sed -n 40p log"), "{told}");
+}
