@@ -35,22 +35,30 @@ create table outbox_channels (
 create table commands (
     command_id   uuid primary key,                    -- UUIDv7
     created_at   timestamptz not null default now(),
+    key          text not null unique,                -- one human action is one command, however often it is told
     repository   text not null,
-    number       bigint not null,                     -- the issue or pull request
+    number       bigint,                              -- the issue or pull request; a button may have none
+    job_id       uuid,                                -- the job whose button it was
     actor        text not null,
     command      jsonb not null,
-    comment_id   bigint,                              -- where it was said, if in a comment
+    comment      jsonb,                               -- where it was said, if in a comment
+    asked_at     timestamptz,                         -- when, by the forge's clock
     run_at       timestamptz not null default now(),
     attempt      integer not null default 0,
     held_until   timestamptz,                         -- whoever handles it does so until then
     epoch        bigint not null default 0,           -- raised at every change of hands
     done_at      timestamptz,
-    result       jsonb                                -- what came of it
+    result       jsonb,                               -- what came of it
+    check (number is not null or job_id is not null)
 );
 
 create index commands_open on commands (run_at, command_id) where done_at is null;
+create index commands_done on commands (done_at) where done_at is not null;
 
 alter table deliveries add column command_id uuid;
 
 -- The newest unfinished job of an issue is what a command means.
 create index jobs_of_issue on jobs (repository, ((input ->> 'number')::bigint), job_id) where input ? 'number';
+
+-- A pull request knows the job that opened it by the number that it got.
+create index effects_of_pull_request on effects (((detail ->> 'number')::bigint)) where name = 'pull_request' and detail ? 'number';

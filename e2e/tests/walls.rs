@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["dispatch", "domain", "git", "github", "llm", "process", "redact", "store"]),
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
     ("triage", &["agent", "config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
+    ("command", &["config", "dispatch", "domain", "github", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
     ("converse", &["config", "dispatch", "domain", "failpoints", "github", "redact", "store"]),
     ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "redact", "store"]),
@@ -36,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "codeteam",
         &[
             "claim",
+            "command",
             "config",
             "converse",
             "dispatch",
@@ -68,6 +70,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
     ("triage", &["testkit"]),
     ("claim", &["testkit"]),
     ("converse", &["testkit"]),
+    ("command", &["testkit"]),
     ("step", &["testkit"]),
     ("finalize", &["testkit"]),
     ("codeteam", &["testkit"]),
@@ -79,7 +82,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
 /// sideways: handlers meet in the database.
 const FLOORS: &[&[&str]] = &[
     &["codeteam"],
-    &["enqueue", "triage", "claim", "step", "finalize", "converse"],
+    &["enqueue", "triage", "command", "claim", "step", "finalize", "converse"],
     &["agent", "config"],
     &["store", "llm", "github", "git", "dispatch"],
     &["process", "redact"],

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::telemetry::figures;
 use crate::{conversation, redelivery, upkeep};
+use command::{CommandHandler, CommandRequest, Handled};
 use config::{Configured, Services};
 use dispatch::{Ctx, call};
 use failpoints::fail_point;
 use rand::Rng;
 use store::schedules::Ran;
-use store::wake::Signal;
+use store::wake::{Ear, Signal};
 use store::{Db, lanes, queue, schedules, workers};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -17,7 +18,12 @@ use tokio_util::sync::CancellationToken;
 use triage::{Triage, TriageRequest, Triaged};
 
 const TRIAGE_POLL: Duration = Duration::from_secs(1);
+const COMMAND_POLL: Duration = Duration::from_secs(1);
 const TRIAGE_DEADLINE: Duration = Duration::from_secs(20);
+/// How many jobs one process sorts at a time: one that asks a model must not hold up the others.
+const TRIAGES: usize = 4;
+/// Long enough for an answer of the forge, and shorter than a command is held.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
 const SCHEDULES: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(5);
 /// How often the coming months' partitions are looked after.
@@ -81,6 +87,7 @@ pub async fn spawn_service(tasks: &mut JoinSet<()>, services: &Services, shutdow
     spawn_triage(tasks, services, shutdown.clone()).await?;
     conversation::spawn(tasks, services, shutdown).await?;
     redelivery::spawn(tasks, services, shutdown.clone()).await?;
+    spawn_commands(tasks, services, shutdown.clone()).await?;
     spawn_listener(tasks, services, shutdown.clone()).await
 }
 
@@ -111,29 +118,61 @@ fn say(ran: &Ran) {
     }
 }
 
-/// Starts triage in `tasks`.
+/// Starts triage in `tasks`: several at once, each for one job at a time.
 ///
 /// # Errors
 /// What the handler needs and does not find.
 pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown: CancellationToken) -> anyhow::Result<()> {
     let triage = Triage::configure(services).await?;
-    // Subscribed before the first look, so that nothing falls between.
-    let mut ear = services.listener().await?.subscribe([Signal::Triage]);
+    let listener = services.listener().await?;
+    for _ in 0..TRIAGES {
+        // Subscribed before the first look, so that nothing falls between.
+        let ear = listener.subscribe([Signal::Triage]);
+        tasks.spawn(triage_all(triage.clone(), ear, shutdown.clone()));
+    }
+    Ok(())
+}
+
+async fn triage_all(triage: Triage, mut ear: Ear, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match call(&triage, Ctx::with_timeout(TRIAGE_DEADLINE), TriageRequest::default()).await {
+            Ok(Triaged::Nothing) => tokio::select! {
+                () = ear.woken() => {}
+                () = pause(TRIAGE_POLL, &shutdown) => {}
+            },
+            Ok(Triaged::Ready { job_id, kind, mode, reason }) => {
+                tracing::info!(job.id = %job_id, "job {job_id}, {kind}, goes to a {mode}: {reason}");
+            }
+            Ok(Triaged::Waits { job_id, reason }) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
+            Ok(Triaged::Refused { job_id, reason }) => tracing::info!(job.id = %job_id, "job {job_id} is refused: {reason}"),
+            Err(error) => {
+                tracing::warn!("triage failed: {error:#}");
+                pause(TRIAGE_POLL, &shutdown).await;
+            }
+        }
+    }
+}
+
+/// Starts doing what people ask of jobs in `tasks`.
+///
+/// # Errors
+/// What the handler needs and does not find.
+pub async fn spawn_commands(tasks: &mut JoinSet<()>, services: &Services, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let handler = CommandHandler::configure(services).await?;
+    let mut ear = services.listener().await?.subscribe([Signal::Command]);
     tasks.spawn(async move {
         while !shutdown.is_cancelled() {
-            match call(&triage, Ctx::with_timeout(TRIAGE_DEADLINE), TriageRequest::default()).await {
-                Ok(Triaged::Nothing) => tokio::select! {
+            match call(&handler, Ctx::with_timeout(COMMAND_DEADLINE), CommandRequest::default()).await {
+                Ok(Handled::Nothing) => tokio::select! {
                     () = ear.woken() => {}
-                    () = pause(TRIAGE_POLL, &shutdown) => {}
+                    () = pause(COMMAND_POLL, &shutdown) => {}
                 },
-                Ok(Triaged::Ready { job_id, kind, mode, reason }) => {
-                    tracing::info!(job.id = %job_id, "job {job_id}, {kind}, goes to a {mode}: {reason}");
-                }
-                Ok(Triaged::Waits { job_id, reason }) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
-                Ok(Triaged::Refused { job_id, reason }) => tracing::info!(job.id = %job_id, "job {job_id} is refused: {reason}"),
+                Ok(Handled::Done { command_id, command, jobs }) => tracing::info!("command {command_id}, {command}, is done: {jobs:?}"),
+                Ok(Handled::Refused { command_id, actor }) => tracing::info!("command {command_id} of {actor} is refused"),
+                Ok(Handled::GivenUp { command_id, cause }) => tracing::error!("command {command_id} is given up: {cause}"),
                 Err(error) => {
-                    tracing::warn!("triage failed: {error:#}");
-                    pause(TRIAGE_POLL, &shutdown).await;
+                    tracing::warn!("a command failed: {error:#}");
+                    pause(COMMAND_POLL, &shutdown).await;
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The handlers of this binary. A new handler is one line here.
 
 use claim::Claim;
+use command::CommandHandler;
 use config::{Configured, Services};
 use converse::Converse;
 use dispatch::Registry;
@@ -17,6 +18,7 @@ pub async fn all(services: &Services) -> anyhow::Result<Registry> {
     Ok(Registry::new()
         .with(Enqueue::configure(services).await?)
         .with(Triage::configure(services).await?)
+        .with(CommandHandler::configure(services).await?)
         .with(Claim::configure(services).await?)
         .with(Step::configure(services).await?)
         .with(Finalize::configure(services).await?)

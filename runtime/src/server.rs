@@ -23,7 +23,8 @@ use crate::invoke_api::InvokeApi;
 
 pub use connections::Peer;
 
-const WEBHOOK_DEADLINE: Duration = Duration::from_secs(8);
+/// GitHub gives up after ten seconds and sees a failure either way; within one it is answered, whatever the database does.
+const WEBHOOK_DEADLINE: Duration = Duration::from_millis(900);
 /// How long a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(20);
 /// How long requests under way may take after a SIGTERM: longer than a model call is waited for.
@@ -140,6 +141,14 @@ async fn webhook(State(door): State<Door>, headers: HeaderMap, uri: axum::http::
     let request_id = ctx.request_id.clone();
     match door.registry.invoke_http("enqueue", ctx, request).await {
         Ok(accepted) => answer(StatusCode::ACCEPTED, &accepted),
+        Err(InvokeError::Handler(HandlerError::Timeout(_))) => {
+            // What was written all the same is found again when GitHub redelivers it, by its GUID or by what it means.
+            tracing::warn!(request_id, "a webhook was not written within {} ms: it has to be redelivered", WEBHOOK_DEADLINE.as_millis());
+            let busy = json!({ "errorType": "RetryAfter", "errorMessage": "the database is slow: redeliver this later", "stackTrace": [] });
+            let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, &busy);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(5_u16));
+            response
+        }
         Err(InvokeError::Handler(error)) => {
             if matches!(error, HandlerError::Internal(_) | HandlerError::Panic(_)) {
                 tracing::error!(request_id, "a webhook failed: {error:#}");

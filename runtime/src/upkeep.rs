@@ -48,7 +48,12 @@ pub fn spawn_retention(tasks: &mut JoinSet<()>, db: Db, keep: Keep, shutdown: Ca
     tasks.spawn(async move {
         while !shutdown.is_cancelled() {
             match retention::clear(&db).await {
-                Ok(cleared) => tracing::debug!("cleared away {} bodies of deliveries and {} keys", cleared.bodies, cleared.keys),
+                Ok(cleared) => tracing::debug!(
+                    "cleared away {} bodies of deliveries, {} keys and {} commands",
+                    cleared.bodies,
+                    cleared.keys,
+                    cleared.commands
+                ),
                 Err(error) => tracing::warn!("cannot clear away what has expired: {error}"),
             }
             if !keep.is_all()

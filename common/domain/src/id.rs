@@ -54,6 +54,25 @@ impl FromStr for JobId {
     }
 }
 
+/// Identifies one command of a person: a UUIDv7, so commands sort by the time at which they were written down.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommandId(pub Uuid);
+
+impl CommandId {
+    /// A new id, later than every id this process has made before.
+    #[expect(clippy::new_without_default, reason = "an id is made on purpose, never by default")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Identifies one worker process: fresh at every start, never derived from a host or task name, so a
 /// restarted worker can never be taken for the one that died.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

@@ -147,14 +147,18 @@ pub struct JobInput {
     /// The issue or pull request that asked, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
+    /// Whether `number` is a pull request: a change goes on with that one, and opens none of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_pull_request: bool,
     /// The login of the person who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requester: Option<String>,
-    /// The branch to start from; for a review, the one that the change is to be merged into. `None` = the repository's
+    /// The branch to start from; where there is a `head`, the one that this is to be merged into. `None` = the repository's
     /// default branch, or what the pull request says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// For a review: the branch with the change; `None` = what pull request `number` says.
+    /// The branch with a change that is there already: what is reviewed, or gone on with, for which a change is pushed to it.
+    /// `None` = for a review what pull request `number` says, else there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<String>,
 }

@@ -1,8 +1,10 @@
 //! What people read of a job on the forge while it goes on, in their language. Plain functions of plain values; whatever strangers
 //! or models wrote has been made inert by the caller.
 
+mod answer;
 mod language;
 mod progress;
 
+pub use answer::{Line, Place, Refusal, cost, help, nothing_runs, nothing_to_repeat, status, still_runs};
 pub use language::Language;
 pub use progress::{Link, Progress, Stage, check_run, comment};

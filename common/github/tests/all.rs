@@ -6,4 +6,5 @@ mod hub;
 #[cfg(test)]
 mod local_forge;
 #[cfg(test)]
+mod triggers;
 mod webhooks;

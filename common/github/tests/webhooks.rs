@@ -6,7 +6,7 @@ use github::{Reaction, Triggers, interpret};
 use serde_json::{Value, json};
 
 /// The payload in `events/NAME`.
-fn event(name: &str) -> Value {
+pub(crate) fn event(name: &str) -> Value {
     let path = format!("{}/../../events/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_slice(&std::fs::read(&path).expect(&path)).expect(&path)
 }
@@ -16,23 +16,27 @@ fn react(event: &str, payload: &Value) -> Reaction {
 }
 
 fn react_as(delivery: &str, event: &str, payload: &Value) -> Reaction {
-    let webhook = webhook::parse(event, delivery, payload.to_string().as_bytes()).unwrap();
-    interpret(&webhook, &Triggers::default())
+    react_with(&Triggers::default(), delivery, event, payload)
 }
 
-fn ignored(reason: &str) -> Reaction {
+pub(crate) fn react_with(triggers: &Triggers, delivery: &str, event: &str, payload: &Value) -> Reaction {
+    let webhook = webhook::parse(event, delivery, payload.to_string().as_bytes()).unwrap();
+    interpret(&webhook, triggers)
+}
+
+pub(crate) fn ignored(reason: &str) -> Reaction {
     Reaction::Ignored { reason: reason.to_owned() }
 }
 
 /// `payload` with the value at the JSON pointer `at` replaced.
-fn with(mut payload: Value, at: &str, value: Value) -> Value {
+pub(crate) fn with(mut payload: Value, at: &str, value: Value) -> Value {
     *payload.pointer_mut(at).expect(at) = value;
     payload
 }
 
 fn natural_key(reaction: Reaction) -> String {
     match reaction {
-        Reaction::Job { natural_key, .. } => natural_key,
+        Reaction::Job { natural_key, .. } | Reaction::Command { natural_key, .. } => natural_key,
         Reaction::Ignored { reason } => panic!("ignored: {reason}"),
     }
 }
@@ -141,7 +145,7 @@ fn two_labels_put_on_at_once_are_two_actions() {
 
 #[test]
 fn names_of_labels_and_commands_are_configurable_and_ignore_case() {
-    let triggers = Triggers { mechanic: "bot:fix".into(), genius: "bot:build".into() };
+    let triggers = Triggers { mechanic: "bot:fix".into(), genius: "bot:build".into(), login: None };
     let payload = with(event("github-issue-labeled.json"), "/label/name", json!("Bot:Build"));
     let webhook = webhook::parse("issues", "1", payload.to_string().as_bytes()).unwrap();
     let Reaction::Job { job, .. } = interpret(&webhook, &triggers) else { panic!("ignored") };
@@ -157,8 +161,8 @@ fn everything_else_is_ignored_with_its_reason() {
     let cases = [
         ("ping", event("github-ping.json"), "ping"),
         ("issues", event("github-issue-labeled-other.json"), "the label \"good first issue\" starts nothing"),
-        ("issue_comment", event("github-issue-comment-plain.json"), "the comment does not begin with /mechanic or /genius"),
-        ("issues", with(labeled.clone(), "/action", json!("unlabeled")), "nothing reacts to the action \"unlabeled\" of issues"),
+        ("issue_comment", event("github-issue-comment-plain.json"), "the comment does not begin with /mechanic, /genius or /codeteam"),
+        ("issues", with(labeled.clone(), "/action", json!("opened")), "nothing reacts to the action \"opened\" of issues"),
         ("issue_comment", with(comment.clone(), "/action", json!("edited")), "nothing reacts to the action \"edited\" of issue_comment"),
         ("issue_comment", with(comment.clone(), "/action", json!("deleted")), "nothing reacts to the action \"deleted\" of issue_comment"),
         ("issues", with(labeled.clone(), "/sender/type", json!("Bot")), "hubot is a bot; only people start jobs"),
@@ -173,19 +177,16 @@ fn everything_else_is_ignored_with_its_reason() {
 }
 
 #[test]
-fn a_pull_request_starts_nothing() {
-    let mut payload = event("github-issue-comment-command.json");
-    payload["issue"]["pull_request"] = json!({"url": "https://api.github.com/repos/acme/tally/pulls/7"});
-    assert_eq!(react("issue_comment", &payload), ignored("acme/tally#7 is a pull request; jobs start from issues"));
-}
-
-#[test]
 fn a_command_anywhere_but_at_the_very_beginning_starts_nothing() {
     for body in
         ["> /mechanic fix it", " /mechanic fix it", "please\n/mechanic fix it", "/mechanics fix it", "mechanic fix it", "", "\n/genius"]
     {
         let payload = with(event("github-issue-comment-command.json"), "/comment/body", json!(body));
-        assert_eq!(react("issue_comment", &payload), ignored("the comment does not begin with /mechanic or /genius"), "{body:?}");
+        assert_eq!(
+            react("issue_comment", &payload),
+            ignored("the comment does not begin with /mechanic, /genius or /codeteam"),
+            "{body:?}"
+        );
     }
 }
 
@@ -215,12 +216,23 @@ fn what_is_no_delivery_is_an_error_that_says_what_to_do() {
     assert!(matches!(error("issues", " ", b"{}"), WebhookError::NoHeader("x-github-delivery")));
     assert!(matches!(error("issues", "1", b"payload=%7B%7D"), WebhookError::Form));
     for event in ["issues", "workflow_run"] {
-        for body in [b"".as_slice(), b"{", b"[]", b"null", b"{} x", b"{\"action\": \xff}"] {
+        for body in [b"".as_slice(), b"{", b"{} x", b"{\"action\": \xff}"] {
             assert!(matches!(error(event, "1", body), WebhookError::NotJson { .. }), "{event} {body:?}");
         }
     }
     let truncated = event("github-issue-labeled.json").to_string();
     assert!(matches!(error("issues", "1", &truncated.as_bytes()[..5_000]), WebhookError::NotJson { .. }));
+}
+
+#[test]
+fn json_of_a_shape_that_nobody_knows_is_ignored_with_the_reason() {
+    for body in ["[]", "null", "7", r#"{"action":7}"#, r#"{"issue":[]}"#, r#"{"action":"labeled","issue":{"number":"seven"}}"#] {
+        let webhook = webhook::parse("issues", "1", body.as_bytes()).unwrap();
+        let Reaction::Ignored { reason } = interpret(&webhook, &Triggers::default()) else { panic!("{body}") };
+        assert!(reason.contains("shape") || reason.contains("names no action"), "{body}: {reason}");
+        let webhook = webhook::parse("moon_phase", "1", body.as_bytes()).unwrap();
+        assert_eq!(interpret(&webhook, &Triggers::default()), ignored("nothing reacts to the event \"moon_phase\""));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Writing a job: delivery, keys, job, queue row and event in one short transaction that asks nobody
 //! anything.
 
-use domain::{Event, EventKind, JobId, NewJob};
+use domain::{CommandId, Event, EventKind, JobId, NewJob};
 use serde_json::json as object;
 
 use crate::json::json;
@@ -30,6 +30,10 @@ pub enum Enqueued {
     New(JobId),
     /// The same delivery or key had made this job before.
     Known(JobId),
+    /// A new command.
+    Command(CommandId),
+    /// The same delivery or key had made this command before.
+    KnownCommand(CommandId),
     /// The same delivery had been ignored before.
     Ignored(String),
 }
@@ -100,7 +104,7 @@ pub async fn ignore(db: &Db, delivery: Delivery<'_>, reason: &str) -> Result<Enq
 
 /// Writes the delivery's row; what came of it the first time if it is there already. A copy that arrives
 /// at the same moment waits here until the first has committed.
-async fn record(tx: &mut Tx, delivery: Delivery<'_>) -> Result<Option<Enqueued>, StoreError> {
+pub(crate) async fn record(tx: &mut Tx, delivery: Delivery<'_>) -> Result<Option<Enqueued>, StoreError> {
     let written = sqlx::query!(
         "insert into deliveries (delivery_id, event, body) values ($1, $2, $3) on conflict do nothing",
         delivery.delivery_id,
@@ -112,11 +116,13 @@ async fn record(tx: &mut Tx, delivery: Delivery<'_>) -> Result<Option<Enqueued>,
     if written.rows_affected() == 1 {
         return Ok(None);
     }
-    let known =
-        sqlx::query!("select job_id, ignored from deliveries where delivery_id = $1", delivery.delivery_id).fetch_one(&mut **tx).await?;
-    Ok(Some(match known.job_id {
-        Some(job_id) => Enqueued::Known(JobId(job_id)),
-        None => Enqueued::Ignored(known.ignored.unwrap_or_default()),
+    let known = sqlx::query!("select job_id, command_id, ignored from deliveries where delivery_id = $1", delivery.delivery_id)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(Some(match (known.job_id, known.command_id) {
+        (Some(job_id), _) => Enqueued::Known(JobId(job_id)),
+        (None, Some(command_id)) => Enqueued::KnownCommand(CommandId(command_id)),
+        (None, None) => Enqueued::Ignored(known.ignored.unwrap_or_default()),
     }))
 }
 

@@ -4,6 +4,7 @@ use domain::JobId;
 use serde::Serialize;
 
 use crate::json::text;
+use crate::session::Tx;
 use crate::{Db, StoreError, jobs, wake};
 
 /// The longest hint, in characters.
@@ -25,6 +26,17 @@ pub struct Given {
 /// [`StoreError::Refused`] for a hint that is empty or too long, or a job that ends or has ended;
 /// [`StoreError::NoJob`] when there is none.
 pub async fn give(db: &Db, job_id: JobId, hint: &str, by: &str) -> Result<Given, StoreError> {
+    let mut tx = db.pool.begin().await?;
+    let (given, answered) = write(&mut tx, job_id, hint, by).await?;
+    tx.commit().await?;
+    if answered {
+        wake::notify_all(db).await;
+    }
+    Ok(given)
+}
+
+/// The same within a transaction of the caller's; whether a job that waited is ready now, and its workers are to be woken.
+pub(crate) async fn write(tx: &mut Tx, job_id: JobId, hint: &str, by: &str) -> Result<(Given, bool), StoreError> {
     let hint = hint.trim();
     let chars = hint.chars().count();
     if chars == 0 {
@@ -33,14 +45,11 @@ pub async fn give(db: &Db, job_id: JobId, hint: &str, by: &str) -> Result<Given,
     if chars > MOST_CHARS {
         return Err(StoreError::Refused(format!("the hint has {chars} characters: at most {MOST_CHARS}")));
     }
-    let given = sqlx::query_file!("sql/give_hint.sql", job_id.0, text(hint), text(by)).fetch_optional(&db.pool).await?;
+    let given = sqlx::query_file!("sql/give_hint.sql", job_id.0, text(hint), text(by)).fetch_optional(&mut **tx).await?;
     if let Some(given) = given {
-        if given.answered {
-            wake::notify_all(db).await;
-        }
-        return Ok(Given { seq: given.seq, before_step: given.before_step });
+        return Ok((Given { seq: given.seq, before_step: given.before_step }, given.answered));
     }
-    let why = match jobs::read(&db.pool, job_id).await?.finished {
+    let why = match jobs::read(&mut **tx, job_id).await?.finished {
         Some(finished) => format!("job {job_id} is finished already: {}", finished.outcome.name()),
         None => format!("job {job_id} is about to end: no further step will read a hint"),
     };

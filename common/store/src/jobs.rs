@@ -308,5 +308,6 @@ pub async fn retry_once(db: &Db, job_id: JobId, mode: Option<Mode>, key: Option<
     match enqueue(db, &again, key, None, Some(job_id)).await? {
         Enqueued::New(job_id) | Enqueued::Known(job_id) => Ok(job_id),
         Enqueued::Ignored(reason) => Err(StoreError::Refused(reason)),
+        Enqueued::Command(_) | Enqueued::KnownCommand(_) => unreachable!("only a delivery can be a command"),
     }
 }

@@ -8,6 +8,7 @@
 pub mod anchors;
 mod attempts;
 pub mod budgets;
+pub mod commands;
 pub mod cost;
 pub mod db;
 pub mod dlq;

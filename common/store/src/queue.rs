@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{Epoch, JobId, Kind, Mode, Outcome, OwnerId};
+use domain::{Epoch, JobId, JobInput, Kind, Mode, Outcome, OwnerId};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -126,13 +126,22 @@ pub async fn claim_triage(
     Ok(row.fetch_optional(&db.pool).await?.map(|row| (JobId(row.job_id), Epoch(row.epoch))))
 }
 
-/// Lets a triaged job run: it becomes ready, of `kind` and with `mode`.
+/// Lets a triaged job run: it becomes ready, of `kind` and with `mode`. `input` = what the forge added to its request, which is
+/// frozen from now on; `None` = nothing.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
-pub async fn triaged(db: &Db, job_id: JobId, epoch: Epoch, kind: Kind, mode: Mode, reason: &str) -> Result<(), StoreError> {
+pub async fn triaged(
+    db: &Db,
+    job_id: JobId,
+    epoch: Epoch,
+    (kind, mode): (Kind, Mode),
+    input: Option<&JobInput>,
+    reason: &str,
+) -> Result<(), StoreError> {
     let (kind, name) = (<&str>::from(kind), <&str>::from(mode));
-    let moved = sqlx::query_file!("sql/triaged.sql", job_id.0, epoch.0, kind, name, text(reason)).fetch_optional(&db.pool).await?;
+    let triaged = sqlx::query_file!("sql/triaged.sql", job_id.0, epoch.0, kind, name, text(reason), input.map(json));
+    let moved = triaged.fetch_optional(&db.pool).await?;
     held(moved.is_some(), job_id, epoch)?;
     wake::notify(db, mode).await;
     Ok(())

@@ -54,6 +54,8 @@ pub struct Cleared {
     pub bodies: u64,
     /// Keys that had expired.
     pub keys: u64,
+    /// Commands of people that were done.
+    pub commands: u64,
 }
 
 /// The months that are older than `keep` allows, oldest first in each table.
@@ -110,7 +112,7 @@ pub async fn drop_leftovers(db: &Db) -> Result<u64, StoreError> {
     Ok(left.len() as u64)
 }
 
-/// Clears away bodies of deliveries that are older than [`BODY_DAYS`], and keys that have expired.
+/// Clears away bodies of deliveries and commands that are older than [`BODY_DAYS`], and keys that have expired.
 ///
 /// # Errors
 /// Those of the database.
@@ -140,8 +142,22 @@ pub async fn clear(db: &Db) -> Result<Cleared, StoreError> {
         .execute(&db.pool)
         .await?;
         cleared.bodies += bodies.rows_affected();
+        let commands = sqlx::query!(
+            "delete from commands
+             where command_id = any(array(
+                 select command_id from commands
+                 where done_at < now() - make_interval(days => $1)
+                 order by done_at
+                 limit $2
+                 for update skip locked))",
+            BODY_DAYS,
+            AT_ONCE,
+        )
+        .execute(&db.pool)
+        .await?;
         cleared.keys += keys.rows_affected();
-        if bodies.rows_affected().max(keys.rows_affected()) < AT_ONCE.unsigned_abs() {
+        cleared.commands += commands.rows_affected();
+        if bodies.rows_affected().max(keys.rows_affected()).max(commands.rows_affected()) < AT_ONCE.unsigned_abs() {
             return Ok(cleared);
         }
     }

@@ -277,6 +277,7 @@ async fn write(tx: &mut Tx, name: &str, job: &NewJob, at: OffsetDateTime) -> Res
     match enqueue::write(tx, &job, Some(&format!("schedule:{name}:{instant}")), None, None).await? {
         Enqueued::New(job_id) | Enqueued::Known(job_id) => Ok(job_id),
         Enqueued::Ignored(reason) => Err(StoreError::Refused(reason)),
+        Enqueued::Command(_) | Enqueued::KnownCommand(_) => unreachable!("only a delivery can be a command"),
     }
 }
 

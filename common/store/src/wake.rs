@@ -124,15 +124,15 @@ pub(crate) async fn notify_all(db: &Db) {
 #[derive(Clone, Debug)]
 pub struct Listener {
     sessions: sqlx::PgPool,
-    heard: watch::Sender<[u64; 3]>,
+    heard: watch::Sender<[u64; Signal::ALL.len()]>,
     connected: watch::Sender<bool>,
 }
 
 /// Waits for some signals. What is rung after the subscription is heard, however late one asks.
 #[derive(Debug)]
 pub struct Ear {
-    heard: watch::Receiver<[u64; 3]>,
-    known: [u64; 3],
+    heard: watch::Receiver<[u64; Signal::ALL.len()]>,
+    known: [u64; Signal::ALL.len()],
     signals: Vec<Signal>,
 }
 

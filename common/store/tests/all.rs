@@ -5,6 +5,7 @@ mod anchors;
 mod append_only;
 mod budgets;
 mod claim;
+mod commands;
 mod concurrency;
 mod cost;
 mod enqueue;

@@ -87,7 +87,7 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
             let acted = Acted { step_no: 1, results: &json!({}), checkpoint: Some(("tree", b"pack")), left_out: &[], took: Duration::ZERO };
             steps::store_results(db, job_id, epoch, &acted).await
         }
-        "triaged" => queue::triaged(db, job_id, epoch, Kind::Change, Mode::Genius, "asked for").await,
+        "triaged" => queue::triaged(db, job_id, epoch, (Kind::Change, Mode::Genius), None, "asked for").await,
         "wait_for" => queue::wait_for(db, job_id, epoch, WaitingFor::Answer, crate::now() + seconds(60)).await,
         "wait_out" => queue::wait_out(db, job_id, epoch, "the forge is away", seconds(1), seconds(60)).await,
         other => panic!("{other} is in FENCED and not here"),

@@ -13,7 +13,7 @@ use crate::{claim, count, held, queued, reserve, take_step, waiting};
 async fn triaged(test: &TestDb) -> (JobId, domain::Epoch) {
     let job_id = waiting(&test.db).await;
     let (_, epoch) = queue::claim_triage(&test.db, domain::OwnerId::new(), Some(job_id), queue::LEASE, None).await.unwrap().unwrap();
-    queue::triaged(&test.db, job_id, epoch, domain::Kind::Change, Mode::Mechanic, "asked for").await.unwrap();
+    queue::triaged(&test.db, job_id, epoch, (domain::Kind::Change, Mode::Mechanic), None, "asked for").await.unwrap();
     (job_id, claim(&test.db, job_id).await)
 }
 
@@ -106,7 +106,7 @@ async fn what_triage_paid_counts_for_the_mode_that_it_chose() {
     let (_, epoch) = queue::claim_triage(db, domain::OwnerId::new(), None, queue::LEASE, None).await.unwrap().unwrap();
     let number = reserve(db, job_id, epoch, 0).await;
     steps::settle_call(db, job_id, epoch, crate::MODEL, (number, crate::RESERVED), &testkit::usage(100, 20), MicroUsd(40)).await.unwrap();
-    queue::triaged(db, job_id, epoch, domain::Kind::Question, Mode::Genius, "a model said so").await.unwrap();
+    queue::triaged(db, job_id, epoch, (domain::Kind::Question, Mode::Genius), None, "a model said so").await.unwrap();
     let used = "select string_agg(scope || ' ' || reserved_microusd || ' ' || settled_microusd, ', ' order by scope) from budget_days";
     assert_eq!(test.value(used).await, "all 0 40, mode:genius 0 40");
     assert_eq!(budgets::drifts(db).await.unwrap(), []);

@@ -170,15 +170,23 @@ async fn bodies_and_keys_go_when_their_time_is_over() {
          select 'd' || n, 'issues', now() - make_interval(days => n), 'body' from generate_series(28, 33) n;
          insert into deliveries (delivery_id, event, received_at, body)
          select 'old' || n, 'issues', now() - interval '1 year', 'body' from generate_series(1, 2500) n;
+         insert into commands (command_id, key, repository, number, actor, command, done_at)
+         select gen_random_uuid(), 'k' || n, 'acme/shop', 7, 'bea', '{\"do\": \"status\"}', case when n > 28 then now() - make_interval(days => n) end
+         from generate_series(28, 33) n;
          insert into job_keys (key, job_id, expires_at) values ('old', gen_random_uuid(), now()), ('new', gen_random_uuid(), now() + interval '1 day')",
     )
     .await;
     let cleared = retention::clear(&test.db).await.unwrap();
-    assert_eq!((cleared.bodies, cleared.keys), (2_504, 1));
+    assert_eq!((cleared.bodies, cleared.keys, cleared.commands), (2_504, 1, 4));
     assert_eq!(
         test.value("select string_agg(delivery_id, ' ' order by delivery_id) from deliveries where body is not null").await,
         "d28 d29"
     );
     assert_eq!(test.value("select string_agg(key, ' ') from job_keys").await, "new");
+    assert_eq!(
+        test.value("select string_agg(key, ' ' order by key) from commands").await,
+        "k28 k29",
+        "one is not done, one is not old enough"
+    );
     assert_eq!(retention::clear(&test.db).await.unwrap(), retention::Cleared::default());
 }

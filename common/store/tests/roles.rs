@@ -50,7 +50,7 @@ async fn a_whole_job_runs_as_the_application() {
     let delivery = Delivery { delivery_id: "one", event: "issues", body: b"{}" };
     enqueue(&db, &NewJob { mode: None, ..new_job() }, Some("key"), Some(delivery), None).await.unwrap();
     let (job_id, epoch) = queue::claim_triage(&db, OwnerId::new(), None, queue::LEASE, None).await.unwrap().unwrap();
-    queue::triaged(&db, job_id, epoch, Kind::Change, Mode::Mechanic, "its label").await.unwrap();
+    queue::triaged(&db, job_id, epoch, (Kind::Change, Mode::Mechanic), None, "its label").await.unwrap();
     let epoch = queue::claim(&db, OwnerId::new(), Mode::Mechanic, 5, queue::LEASE, None).await.unwrap()[0].epoch;
     steps::prepared(&db, job_id, epoch, Prepared { base_commit: "c0ffee", notes: &[], took: Duration::ZERO, ..Prepared::default() })
         .await

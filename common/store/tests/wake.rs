@@ -71,7 +71,7 @@ async fn whatever_makes_a_job_ready_says_so_after_its_commit() {
     sleeps(&mut mechanic).await;
     let (job_id, epoch) = queue::claim_triage(&test.db, domain::OwnerId::new(), None, queue::LEASE, None).await.unwrap().unwrap();
     assert_eq!(job_id, waiting);
-    queue::triaged(&test.db, job_id, epoch, Kind::Change, Mode::Mechanic, "asked for").await.unwrap();
+    queue::triaged(&test.db, job_id, epoch, (Kind::Change, Mode::Mechanic), None, "asked for").await.unwrap();
     is_woken(&mut mechanic).await;
     let (job_id, epoch) = held(&test.db).await;
     is_woken(&mut mechanic).await;

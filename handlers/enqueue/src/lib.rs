@@ -1,11 +1,11 @@
-//! Turns a webhook or a new job into a job row.
+//! Turns a webhook or a new job into a job row, or a webhook into the row of a command.
 
 mod request;
 
 use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError, HttpRequest};
-use domain::{JobId, NewJob};
+use domain::{CommandId, JobId, NewJob};
 use failpoints::fail_point;
 use github::signature::SIGNATURE_HEADER;
 use github::webhook::{self, DELIVERY_HEADER, EVENT_HEADER, MAX_BODY_BYTES};
@@ -13,14 +13,14 @@ use github::{Reaction, Triggers, WebhookSecrets, interpret};
 use llm::Models;
 use serde::Serialize;
 use store::enqueue::{Delivery, Enqueued};
-use store::{Db, enqueue as table};
+use store::{Db, commands, enqueue as table};
 
 pub use request::{EnqueueRequest, check};
 
-/// Writes a job, in one short transaction that asks nobody anything.
+/// Writes a job or a command, in one short transaction that asks nobody anything.
 ///
 /// Harmless twice: a delivery's GUID, the human action behind it and a caller's idempotency key each stand
-/// for one job.
+/// for one of them.
 #[derive(Clone)]
 pub struct Enqueue {
     /// Where jobs are written.
@@ -49,6 +49,16 @@ pub enum JobAccepted {
         /// Its id.
         job_id: JobId,
     },
+    /// It is a new command about jobs that are there.
+    Command {
+        /// Its id.
+        command_id: CommandId,
+    },
+    /// It was this command already.
+    KnownCommand {
+        /// Its id.
+        command_id: CommandId,
+    },
     /// It asks for nothing.
     Ignored {
         /// Why.
@@ -61,6 +71,8 @@ impl From<Enqueued> for JobAccepted {
         match enqueued {
             Enqueued::New(job_id) => Self::New { job_id },
             Enqueued::Known(job_id) => Self::Known { job_id },
+            Enqueued::Command(command_id) => Self::Command { command_id },
+            Enqueued::KnownCommand(command_id) => Self::KnownCommand { command_id },
             Enqueued::Ignored(reason) => Self::Ignored { reason },
         }
     }
@@ -111,6 +123,9 @@ impl Enqueue {
                     request::shorten_title(&mut job.input);
                     let key = format!("github:{natural_key}");
                     table::enqueue(&self.db, &job, Some(&key), Some(delivery), None).await
+                }
+                Reaction::Command { command, natural_key } => {
+                    commands::write(&self.db, &command, &format!("github:{natural_key}"), delivery).await
                 }
                 Reaction::Ignored { reason } => table::ignore(&self.db, delivery, &reason).await,
             },

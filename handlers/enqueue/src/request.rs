@@ -75,8 +75,11 @@ pub fn check(job: &NewJob, models: &Models, local_remotes: bool) -> Result<(), S
         (Kind::Review, None) if job.input.number.is_none() => {
             return Err("input names nothing to review: give a pull request (input.number) or a branch (input.head)".to_owned());
         }
-        (Kind::Change | Kind::Analysis | Kind::Question, Some(_)) => {
-            return Err("input.head is for jobs of kind review: others start from input.base".to_owned());
+        (Kind::Analysis | Kind::Question, Some(_)) => {
+            return Err("input.head is for jobs of kind review and change: others start from input.base".to_owned());
+        }
+        (Kind::Change, Some(head)) if Some(head) == job.input.base.as_ref() => {
+            return Err(format!("input.head and input.base are both {head:?}: a change goes on with the branch input.head of its own"));
         }
         _ => {}
     }

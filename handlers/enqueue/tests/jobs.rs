@@ -51,7 +51,7 @@ async fn a_job_without_a_key_is_a_new_one_each_time() {
 #[tokio::test]
 async fn a_job_that_makes_no_sense_is_refused_by_what_is_wrong_and_not_written() {
     let world = World::new().await;
-    let cases: [(Value, &str); 17] = [
+    let cases: [(Value, &str); 18] = [
         (job(|job| job["repository"] = json!("shop")), "write it as owner/name"),
         (job(|job| job["repository"] = json!("../etc")), "write it as owner/name"),
         (job(|job| job["input"]["title"] = json!("")), "input.title is empty"),
@@ -67,7 +67,20 @@ async fn a_job_that_makes_no_sense_is_refused_by_what_is_wrong_and_not_written()
         (job(|job| job["idempotency_key"] = json!("a\0b")), "idempotency_key must be 1 to 255 characters"),
         (job(|job| job["idempotency_key"] = json!("")), "idempotency_key must be 1 to 255 characters"),
         (job(|job| job["kind"] = json!("review")), "input names nothing to review"),
-        (job(|job| job["input"]["head"] = json!("feature")), "input.head is for jobs of kind review"),
+        (
+            job(|job| {
+                job["kind"] = json!("question");
+                job["input"]["head"] = json!("feature");
+            }),
+            "input.head is for jobs of kind review and change",
+        ),
+        (
+            job(|job| {
+                job["input"]["head"] = json!("feature");
+                job["input"]["base"] = json!("feature");
+            }),
+            "are both \"feature\"",
+        ),
         (json!("a string"), "string"),
     ];
     for (request, words) in cases {

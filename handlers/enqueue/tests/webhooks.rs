@@ -38,7 +38,7 @@ async fn each_sample_does_what_the_list_of_samples_says() {
         ("github-issue-labeled-genius.json", "issues", "new", ""),
         ("github-issue-comment-command.json", "issue_comment", "new", ""),
         ("github-issue-labeled-other.json", "issues", "ignored", r#"the label "good first issue" starts nothing"#),
-        ("github-issue-comment-plain.json", "issue_comment", "ignored", "the comment does not begin with /mechanic or /genius"),
+        ("github-issue-comment-plain.json", "issue_comment", "ignored", "the comment does not begin with /mechanic, /genius or /codeteam"),
         ("github-ping.json", "ping", "ignored", "ping"),
     ] {
         let world = World::new().await;
@@ -93,13 +93,45 @@ async fn a_webhook_without_a_valid_signature_is_denied_and_writes_nothing() {
 #[tokio::test]
 async fn a_signed_body_that_is_no_payload_is_refused_and_only_the_delivery_is_kept() {
     let whole = sample("github-issue-labeled.json");
-    for body in [&whole[..whole.len() / 2], b"not json", b"", b"[1, 2]", b"\xff\xfe"] {
+    for body in [&whole[..whole.len() / 2], b"not json", b"", b"\xff\xfe"] {
         let world = World::new().await;
         let (kind, said) = refused(world.http(delivery("issues", "d1", body)).await);
         assert_eq!(kind, "Invalid", "{said}");
         assert_eq!(world.rows().await, ONLY_THE_DELIVERY, "{said}");
         assert_eq!(world.test.value("select ignored from deliveries").await, said);
     }
+}
+
+#[tokio::test]
+async fn signed_json_of_a_shape_that_nobody_knows_is_accepted_and_ignored_with_the_reason() {
+    for body in [b"[1, 2]".as_slice(), b"null", b"{\"action\": \"labeled\", \"issue\": []}"] {
+        let world = World::new().await;
+        let answer = world.http(delivery("issues", "d1", body)).await.unwrap();
+        assert_eq!(answer["accepted"], "ignored");
+        assert!(answer["reason"].as_str().unwrap().contains("a shape that this release does not know"), "{answer}");
+        assert_eq!(world.rows().await, ONLY_THE_DELIVERY);
+    }
+}
+
+#[tokio::test]
+async fn a_command_is_written_once_however_often_and_under_whatever_name_it_is_delivered() {
+    let world = Arc::new(World::new().await);
+    let mut calls = JoinSet::new();
+    for n in 0..9 {
+        let world = world.clone();
+        calls.spawn(async move {
+            world.http(delivery("issue_comment", &format!("d{}", n / 3), &sample("github-issue-comment-stop.json"))).await.unwrap()
+        });
+    }
+    let answers = calls.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| answer["accepted"] == "command").count(), 1);
+    assert_eq!(answers.iter().filter(|answer| answer["accepted"] == "known_command").count(), 8);
+    assert!(answers.iter().all(|answer| answer["command_id"] == answers[0]["command_id"]));
+    assert_eq!(world.rows().await, [0, 0, 0, 0, 3]);
+    let written = "select concat_ws(' ', repository, number, actor, command, comment, asked_at at time zone 'UTC') from commands";
+    let expected =
+        r#"acme/tally 7 hubot {"do": "stop", "because": {"why": "asked"}} {"id": 1000032, "at_line": false} 2025-08-21 08:20:00"#;
+    assert_eq!(world.test.value(written).await, expected);
 }
 
 #[tokio::test]

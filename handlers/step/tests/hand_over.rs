@@ -37,7 +37,7 @@ async fn triaged(world: &World) -> (JobId, Epoch) {
     };
     let (_, epoch) =
         queue::claim_triage(&world.test.db, OwnerId::new(), Some(job_id), queue::LEASE, None).await.unwrap().expect("it waits");
-    queue::triaged(&world.test.db, job_id, epoch, Kind::Change, Mode::Mechanic, "its label").await.unwrap();
+    queue::triaged(&world.test.db, job_id, epoch, (Kind::Change, Mode::Mechanic), None, "its label").await.unwrap();
     (job_id, world.claim(job_id).await)
 }
 

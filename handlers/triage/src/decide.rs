@@ -1,6 +1,7 @@
 //! The decision itself: plain values in, a plain value out.
 
 use domain::{JobInput, Kind, Mode, Trigger};
+use github::words::Refusal;
 use github::{Permission, Triggers};
 
 use crate::rules::{self, Guess};
@@ -12,8 +13,8 @@ pub(crate) enum Decision {
     Run { kind: Kind, mode: Mode, reason: String },
     /// Yes, and neither a label nor a rule says the whole of how: what they do say.
     Ask { kind: Option<Kind>, mode: Option<Mode> },
-    /// No, for a reason that the requester can read.
-    Refuse { reason: String },
+    /// No, for a reason that is kept, and the same as the requester reads it.
+    Refuse { reason: String, told: Refusal },
 }
 
 /// A request as it came.
@@ -45,15 +46,21 @@ pub(crate) fn decide(request: Request<'_>, permission: Permission, triggers: &Tr
         }
     };
     let Some(requester) = input.requester.as_deref() else {
-        return Decision::Refuse { reason: format!("nobody is named as the one behind {what}") };
+        let reason = format!("nobody is named as the one behind {what}");
+        return Decision::Refuse { told: Refusal::Other { reason: reason.clone() }, reason };
     };
     if permission < Permission::Write {
-        return Decision::Refuse { reason: format!("{requester} may not push to the repository, so {what} starts nothing") };
+        let reason = format!("{requester} may not push to the repository, so {what} starts nothing");
+        return Decision::Refuse { reason, told: Refusal::MayNotPush { login: requester.to_owned() } };
     }
     match (triggers.mode(trigger), guess.kind) {
         (Some(mode), None | Some((Kind::Change, _))) => Decision::Run { kind: Kind::Change, mode, reason: what },
         (Some(mode), Some((kind, rule))) => Decision::Run { kind, mode, reason: format!("{what}; {kind}, since {rule}") },
-        (None, _) => Decision::Refuse { reason: format!("{what} names no mode") },
+        // What a review asks for is a change, however it is worded.
+        (None, _) if matches!(trigger, Trigger::Review { .. }) => {
+            by_rules(Guess { kind: Some((Kind::Change, "a review asks for it")), ..guess })
+        }
+        (None, _) => by_rules(guess),
     }
 }
 
@@ -103,7 +110,7 @@ mod tests {
     fn whoever_may_not_push_starts_nothing() {
         for permission in [Permission::None, Permission::Read, Permission::Triage] {
             let decision = asked(&label("genius"), &input("Fix it"), permission);
-            assert!(matches!(decision, Decision::Refuse { reason } if reason.contains("octocat may not push")));
+            assert!(matches!(decision, Decision::Refuse { reason, .. } if reason.contains("octocat may not push")));
         }
         let nobody = JobInput { requester: None, ..input("Fix it") };
         assert!(matches!(asked(&label("genius"), &nobody, Permission::Admin), Decision::Refuse { .. }));
@@ -115,6 +122,20 @@ mod tests {
         let request = Request { trigger: &command, kind: Kind::Review, mode: None, input: &input("Fix the totals") };
         let decision = decide(request, Permission::Admin, &Triggers::default());
         assert!(matches!(&decision, Decision::Run { kind: Kind::Review, mode: Mode::Mechanic, .. }), "{decision:?}");
+    }
+
+    #[test]
+    fn who_names_no_mode_gets_the_one_that_the_rules_name_and_a_review_is_always_about_a_change() {
+        let decision = asked(&Trigger::Assigned, &input("Why are totals rounded twice?"), Permission::Write);
+        assert_eq!(decision, run(Kind::Question, Mode::Mechanic, "it asks a question; nothing is to be changed"));
+        let review = Trigger::Review { review_id: 5 };
+        let decision = asked(&review, &input("Why are totals rounded twice?"), Permission::Write);
+        assert!(
+            matches!(decision, Decision::Ask { kind: Some(Kind::Change), .. } | Decision::Run { kind: Kind::Change, .. }),
+            "{decision:?}"
+        );
+        let refused = asked(&review, &input("Round once"), Permission::Triage);
+        assert!(matches!(refused, Decision::Refuse { told: Refusal::MayNotPush { login }, .. } if login == "octocat"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod ask;
 mod decide;
+mod place;
 mod rules;
 
 use std::sync::Arc;
@@ -10,14 +11,16 @@ use std::time::Duration;
 use anyhow::Result;
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
-use domain::{Epoch, JobId, Kind, Mode, Outcome, OwnerId};
+use domain::{Epoch, JobId, JobInput, Kind, Mode, Outcome, OwnerId, Trigger};
 use failpoints::fail_point;
+use github::words::{Language, Refusal};
 use github::{Forge, ForgeError, Permission, Triggers};
 use llm::{Models, Providers};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::Db;
-use store::{finish, queue, steps};
+use store::jobs::Job;
+use store::outbox::{self, NewPart, Part};
+use store::{Db, finish, queue, steps};
 
 use ask::{Asked, ask};
 use decide::{Decision, Request, decide};
@@ -124,7 +127,19 @@ impl Triage {
         let job = &work.job;
         let permission = self.permission(&job.repository, job.input.requester.as_deref()).await?;
         let request = Request { trigger: &job.trigger, kind: job.kind, mode: job.mode, input: &job.input };
-        let (kind, mode, reason) = match decide(request, permission, &self.triggers) {
+        let decision = decide(request, permission, &self.triggers);
+        let kind = match &decision {
+            Decision::Refuse { reason, told } => return self.refuse(job, epoch, reason.clone(), told).await,
+            Decision::Run { kind, .. } => *kind,
+            Decision::Ask { kind, .. } => kind.unwrap_or_default(),
+        };
+        let input = match self.place(job, kind).await? {
+            Ok(input) => input,
+            Err(told) => return self.refuse(job, epoch, told.sentence(Language::English), &told).await,
+        };
+        // Before a model is asked: the person sees at once that somebody heard.
+        outbox::open(&self.db, job).await.map_err(failure::of_store)?;
+        let (kind, mode, reason) = match decision {
             Decision::Run { kind, mode, reason } => (kind, mode, reason),
             Decision::Ask { kind, mode } => match ask(ctx, &self.db, (&self.models, &self.providers), (job_id, epoch), &job.input).await? {
                 Asked::Sorted(sorted) => {
@@ -137,15 +152,51 @@ impl Triage {
                 }
                 Asked::Waits(reason) => return Ok(Triaged::Waits { job_id, reason }),
             },
-            Decision::Refuse { reason } => {
-                let outcome = Outcome::Refused { reason: reason.clone() };
-                finish::finish(&self.db, job_id, epoch, &outcome, &json!({})).await.map_err(failure::of_store)?;
-                return Ok(Triaged::Refused { job_id, reason });
-            }
+            Decision::Refuse { reason, told } => return self.refuse(job, epoch, reason, &told).await,
         };
-        queue::triaged(&self.db, job_id, epoch, kind, mode, &reason).await.map_err(failure::of_store)?;
+        queue::triaged(&self.db, job_id, epoch, (kind, mode), input.as_ref(), &reason).await.map_err(failure::of_store)?;
         fail_point!(AfterTriage);
         Ok(Triaged::Ready { job_id, kind, mode, reason })
+    }
+
+    /// Ends a job that may not run, and tells its requester so, once on each issue.
+    async fn refuse(&self, job: &Job, epoch: Epoch, reason: String, told: &Refusal) -> Result<Triaged, HandlerError> {
+        let asked = job.trigger.is_of_forge().then_some(job.input.number.zip(job.input.requester.as_deref())).flatten();
+        if let Some((number, login)) = asked {
+            let (_, thread) = outbox::asked(&job.trigger, number);
+            let body = told.sentence(Language::of(&job.input.title, &job.input.body));
+            let notice = NewPart {
+                repository: job.repository.clone(),
+                job_id: Some(job.job_id),
+                key: format!("refusal:{}#{number}:{}", job.repository, login.to_lowercase()),
+                part: Part::Notice { number, thread, body },
+            };
+            outbox::say(&self.db, &[notice]).await.map_err(failure::of_store)?;
+        }
+        let outcome = Outcome::Refused { reason: reason.clone() };
+        finish::finish(&self.db, job.job_id, epoch, &outcome, &json!({})).await.map_err(failure::of_store)?;
+        Ok(Triaged::Refused { job_id: job.job_id, reason })
+    }
+
+    /// What the pull request adds to the request of `job`, if it is about one; `None` = nothing.
+    async fn place(&self, job: &Job, kind: Kind) -> Result<Result<Option<JobInput>, Refusal>, HandlerError> {
+        let (true, Some(number)) = (job.input.is_pull_request, job.input.number) else { return Ok(Ok(None)) };
+        let pull = match self.forge.pull_request(&job.repository, number).await {
+            Ok(pull) => pull,
+            Err(ForgeError::NotFound(_)) => None,
+            Err(error) => return Err(failure::of_forge(error)),
+        };
+        let input = match place::placed(&job.input, kind, number, pull.as_ref()) {
+            Ok(input) => input,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Trigger::Review { review_id } = job.trigger else { return Ok(Ok(Some(input))) };
+        let comments = match self.forge.review_comments(&job.repository, number, review_id).await {
+            Ok(comments) => comments,
+            Err(ForgeError::NotFound(_)) => Vec::new(),
+            Err(error) => return Err(failure::of_forge(error)),
+        };
+        Ok(place::reviewed(&input, &comments, &self.triggers).map(Some).ok_or(Refusal::NothingAsked { number }))
     }
 
     /// What the forge lets the requester do; nobody in particular may do nothing in particular.

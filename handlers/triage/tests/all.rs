@@ -1,6 +1,7 @@
 //! `triage` on a real database, with a forge that is a directory.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod pull_requests;
 mod sorting;
 
 use std::path::Path;

@@ -67,6 +67,9 @@ async fn enqueue(services: &Services, job: NewJob) -> Result<JobId, Failure> {
     match call(&enqueue, Ctx::with_timeout(Duration::from_secs(10)), EnqueueRequest::Job(Box::new(job))).await {
         Ok(JobAccepted::New { job_id } | JobAccepted::Known { job_id }) => Ok(job_id),
         Ok(JobAccepted::Ignored { reason }) => Err(Failure::Usage(reason)),
+        Ok(JobAccepted::Command { .. } | JobAccepted::KnownCommand { .. }) => {
+            Err(Failure::Usage("a job was taken for a command".to_owned()))
+        }
         Err(HandlerError::Invalid(message)) => Err(Failure::Usage(message)),
         Err(error) => Err(Failure::Environment(error.into())),
     }
@@ -167,6 +170,9 @@ async fn check(services: &Services, job: &NewJob, remote: &Remote) -> Result<(),
     let mirror = services.git().mirror(remote, &CancellationToken::new()).await.map_err(of_git)?;
     mirror.resolve(job.input.base.as_deref()).await.map_err(of_git)?;
     if let Some(head) = &job.input.head {
+        if job.kind != domain::Kind::Review {
+            return Err(Failure::Usage("--head is for --kind review: what else is asked for starts from --base".to_owned()));
+        }
         mirror.resolve(Some(head)).await.map_err(of_git)?;
     }
     Ok(())

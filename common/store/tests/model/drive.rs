@@ -190,7 +190,7 @@ impl Drive {
                 let (job, epoch) = self.claim(claim);
                 // Only triage says this, of a job that it holds.
                 if self.model.rows.get(&job).is_some_and(|row| row.mode.is_none()) {
-                    let done = fenced(queue::triaged(db, job, epoch, Kind::Change, mode, "asked for").await);
+                    let done = fenced(queue::triaged(db, job, epoch, (Kind::Change, mode), None, "asked for").await);
                     assert_eq!(done, self.model.triaged((job, epoch), mode, real()));
                 }
             }

@@ -75,7 +75,7 @@ pub(crate) struct Input {
 
 impl From<JobInput> for Input {
     fn from(input: JobInput) -> Self {
-        let JobInput { title, body, number, requester, base, head } = input;
+        let JobInput { title, body, number, requester, base, head, is_pull_request: _ } = input;
         Self { title, body, number, requester, base, head }
     }
 }

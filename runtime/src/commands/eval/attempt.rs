@@ -151,6 +151,7 @@ impl Session {
             repository: repository.to_owned(),
             remote: None,
             input: JobInput {
+                is_pull_request: false,
                 title: task.title.clone(),
                 body: task.body.clone(),
                 number: Some(number),
@@ -174,6 +175,7 @@ impl Session {
         match call(&self.enqueue, Ctx::with_timeout(ENQUEUE_DEADLINE), EnqueueRequest::Job(Box::new(job))).await {
             Ok(JobAccepted::New { job_id } | JobAccepted::Known { job_id }) => Ok(job_id),
             Ok(JobAccepted::Ignored { reason }) => bail!("the job was not accepted: {reason}"),
+            Ok(JobAccepted::Command { .. } | JobAccepted::KnownCommand { .. }) => bail!("a job was taken for a command"),
             Err(error) => Err(anyhow!(error).context("the job was not accepted")),
         }
     }

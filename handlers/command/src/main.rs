@@ -1,0 +1,5 @@
+//! `command` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<command::CommandHandler>()
+}
