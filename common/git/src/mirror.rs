@@ -143,6 +143,37 @@ impl Mirror {
         }
     }
 
+    /// The commit of pull request `number` as a forge shows it beside the branches (`refs/pull/8/head`): also of one that comes
+    /// from a fork. Three processes.
+    ///
+    /// # Errors
+    /// [`GitError::NotFound`] when the remote shows none, [`GitError::Denied`], [`GitError::Unreachable`],
+    /// [`GitError::OverLimit`].
+    pub async fn resolve_pull_request(&self, number: u64, cancel: &CancellationToken) -> Result<CommitId, GitError> {
+        let reference = format!("refs/pull/{number}/head");
+        let missing = || GitError::NotFound { what: format!("pull request #{number}"), remote: self.remote.to_string() };
+        let list = ["ls-remote", "--quiet", "--refs"];
+        let listed = self.git.talk(None, &self.remote, &list, &[&reference], Vec::new(), cancel).await?;
+        if listed.exit != Exit::Code(0) {
+            return Err(failed(&listed).about_remote(&self.remote.to_string()));
+        }
+        if !listed.stdout_text().lines().any(|line| line.split_once('\t').is_some_and(|(_, name)| name == reference)) {
+            return Err(missing());
+        }
+        {
+            let _alone = lock(&self.dir, self.git.timeout(), cancel).await?;
+            let refs = [&*format!("+{reference}:{reference}")];
+            self.fetch_with(&["fetch", "--update-shallow"], &refs, Vec::new(), cancel).await?;
+        }
+        let command = self.git.in_repository(&self.dir, ["rev-parse", "--verify", "--quiet", &format!("{reference}^{{commit}}")]);
+        let output = self.git.attempt(command, cancel).await?;
+        match output.exit {
+            Exit::Code(0) => output.stdout_text().trim().parse(),
+            Exit::Code(1) => Err(missing()),
+            _ => Err(failed(&output)),
+        }
+    }
+
     async fn fetch(&self, cancel: &CancellationToken) -> Result<(), GitError> {
         let head = format!("+HEAD:{HEAD}");
         let refs: &[&str] =

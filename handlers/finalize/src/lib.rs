@@ -1,5 +1,6 @@
 //! Publishes what a job produced and closes it.
 
+mod follow_up;
 mod publish;
 mod report;
 mod review;

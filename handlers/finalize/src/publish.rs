@@ -11,8 +11,9 @@ use redact::told;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::effects::{self, EffectName};
-use store::steps::{self, Work};
+use store::steps::{self, Preparation, Work};
 
+use crate::follow_up::{self, Landed};
 use crate::{Finalize, report, withheld};
 
 /// Where the result of a job is.
@@ -46,14 +47,22 @@ enum Change {
     Withheld { cause: String },
     /// It is at the remote.
     Pushed(Pushed),
+    /// It is at the remote, on a branch beside the one that it goes on with, and the job ends like this.
+    Beside(Pushed, Outcome),
 }
 
 /// A commit that is at the remote.
-struct Pushed {
-    branch: String,
-    base: String,
-    commit: CommitId,
-    stat: DiffStat,
+pub(crate) struct Pushed {
+    pub branch: String,
+    pub base: String,
+    pub commit: CommitId,
+    pub stat: DiffStat,
+}
+
+/// Where it is told that a commit is at the remote.
+pub(crate) struct Told {
+    pub pull_request: Option<String>,
+    pub comment: Option<String>,
 }
 
 impl Finalize {
@@ -66,21 +75,33 @@ impl Finalize {
         let mut notes = preparation.notes.clone();
         let told = told::outcome(outcome);
         let change = match work.job.kind {
-            Kind::Change => self.push(ctx, epoch, work, &told, &mut notes).await?,
+            Kind::Change => self.push(ctx, epoch, work, &told, &preparation, &mut notes).await?,
             Kind::Analysis | Kind::Review | Kind::Question => Change::None,
         };
-        if let Change::Pushed(pushed) = &change {
-            links.branch = Some(pushed.branch.clone());
-            links.commit = Some(pushed.commit.to_string());
-            links.pull_request = Some(self.pull_request(epoch, work, &told, pushed, &notes).await?.url);
-            return Ok((outcome.clone(), links));
-        }
         let outcome = match change {
+            Change::Pushed(pushed) => {
+                links.branch = Some(pushed.branch.clone());
+                links.commit = Some(pushed.commit.to_string());
+                let at = match work.job.input.head {
+                    Some(_) => self.tell_branch(epoch, work, &told, &pushed, &notes).await?,
+                    None => {
+                        let url = self.pull_request(epoch, work, &told, &pushed, &notes).await?.url;
+                        Told { pull_request: Some(url), comment: None }
+                    }
+                };
+                (links.pull_request, links.comment) = (at.pull_request, at.comment);
+                return Ok((outcome.clone(), links));
+            }
+            Change::Beside(pushed, moved) => {
+                links.branch = Some(pushed.branch);
+                links.commit = Some(pushed.commit.to_string());
+                moved
+            }
             Change::Withheld { cause } => {
                 links.unpublished = Some(cause.clone());
                 Outcome::Failed { cause }
             }
-            Change::Pushed(_) | Change::None => outcome.clone(),
+            Change::None => outcome.clone(),
         };
         let told = told::outcome(&outcome);
         if let (Kind::Review, Outcome::Succeeded { finish }, Some(number)) = (work.job.kind, &told, work.job.input.number) {
@@ -93,7 +114,15 @@ impl Finalize {
 
     /// Builds the commit from the last checkpoint and pushes it, unless it holds a secret. What the repository does not
     /// allow to be changed is left out, whatever the job's worker thought of it, and told in `notes`.
-    async fn push(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome, notes: &mut Vec<String>) -> Result<Change, HandlerError> {
+    async fn push(
+        &self,
+        ctx: &Ctx,
+        epoch: Epoch,
+        work: &Work,
+        outcome: &Outcome,
+        preparation: &Preparation,
+        notes: &mut Vec<String>,
+    ) -> Result<Change, HandlerError> {
         let job = &work.job;
         let Some(base) = &job.base_commit else { return Ok(Change::None) };
         let last = work.steps.last().map_or(0, |step| step.step_no);
@@ -111,9 +140,13 @@ impl Finalize {
         let folder = std::fs::create_dir_all(&lease).and_then(|()| tempfile::Builder::new().prefix("publish-").tempdir_in(&lease));
         let folder = folder.with_context(|| format!("cannot create a folder in {}", lease.display()))?;
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
+        let against: Option<CommitId> = preparation.against.as_deref().map(str::parse).transpose().map_err(failure::of_git)?;
+        if let Some(against) = &against {
+            mirror.bring(against, &ctx.cancel).await.map_err(failure::of_git)?;
+        }
         let checkout = Checkout::create(&mirror, &base, &folder.path().join("checkout"), &ctx.cancel).await.map_err(failure::of_git)?;
         checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
-        let tree = allowed_part(&checkout, &tree, notes).await?;
+        let tree = allowed_part(&checkout, against.as_ref().unwrap_or(&base), &tree, notes).await?;
         let stat = checkout.stat(&tree).await.map_err(failure::of_git)?;
         if stat.files == 0 {
             return Ok(Change::None);
@@ -133,8 +166,15 @@ impl Finalize {
         fail_point!(AfterBranchIntent);
         let ours = effects::intended_commits(&self.db, job.job_id).await.map_err(failure::of_store)?;
         let ours = ours.iter().map(|commit| commit.parse()).collect::<Result<Vec<CommitId>, _>>().map_err(failure::of_git)?;
-        self.git.push(&checkout, &commit, &remote, &branch, &ours).await.map_err(failure::of_git)?;
+        let landed = match &job.input.head {
+            Some(head) => self.push_on(&checkout, (&base, &commit), &remote, (head, &branch), &ours).await?,
+            None => {
+                self.git.push(&checkout, &commit, &remote, &branch, &ours).await.map_err(failure::of_git)?;
+                Landed::OnBranch(branch)
+            }
+        };
         fail_point!(AfterPush);
+        let branch = landed.branch().to_owned();
         let there = self.git.remote_branch(&remote, &branch).await.map_err(failure::of_git)?;
         if there.as_ref() != Some(&commit) {
             return Err(HandlerError::RetryAfter {
@@ -142,9 +182,17 @@ impl Finalize {
                 message: format!("branch {branch} was pushed at {commit} and reads back as {there:?}"),
             });
         }
+        let detail = json!({ "branch": branch, "commit": commit.as_str() });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterBranch);
-        Ok(Change::Pushed(Pushed { branch, base: base_branch, commit, stat }))
+        let pushed = Pushed { branch, base: base_branch, commit, stat };
+        match (&landed, &job.input.head) {
+            (Landed::Beside { branch, moved_to }, Some(head)) => {
+                let moved = follow_up::moved(head, branch, &pushed.commit, moved_to.as_ref());
+                Ok(Change::Beside(pushed, moved))
+            }
+            _ => Ok(Change::Pushed(pushed)),
+        }
     }
 
     async fn pull_request(
@@ -163,10 +211,16 @@ impl Finalize {
             body: report::pull_request(work, outcome, &pushed.stat, notes),
             draft: true,
         };
+        self.open(epoch, work, &new).await
+    }
+
+    /// Opens a pull request, or renews the one that its head has.
+    pub(crate) async fn open(&self, epoch: Epoch, work: &Work, new: &NewPullRequest) -> Result<PullRequest, HandlerError> {
+        let job = &work.job;
         let detail = json!({ "head": new.head });
         effects::intend(&self.db, job.job_id, epoch, EffectName::PullRequest, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterPullRequestIntent);
-        self.forge.put_pull_request(&job.repository, &new).await.map_err(failure::of_forge)?;
+        self.forge.put_pull_request(&job.repository, new).await.map_err(failure::of_forge)?;
         fail_point!(AfterPullRequestOpened);
         let there = self.forge.find_pull_request(&job.repository, &new.head).await.map_err(failure::of_forge)?;
         let there = there.ok_or_else(|| missing(format!("the pull request of {}", new.head)))?;
@@ -177,13 +231,17 @@ impl Finalize {
     }
 
     async fn comment(&self, epoch: Epoch, work: &Work, outcome: &Outcome, number: u64, notes: &[String]) -> Result<String, HandlerError> {
+        self.write_comment(epoch, work, number, &report::comment(work, outcome, notes)).await
+    }
+
+    /// Writes the comment of a job, or gives it another body.
+    pub(crate) async fn write_comment(&self, epoch: Epoch, work: &Work, number: u64, body: &str) -> Result<String, HandlerError> {
         let job = &work.job;
         let marker = github::job_marker(job.job_id);
         let detail = json!({ "number": number });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterCommentIntent);
-        let body = report::comment(work, outcome, notes);
-        self.forge.put_comment(&job.repository, number, &marker, &body).await.map_err(failure::of_forge)?;
+        self.forge.put_comment(&job.repository, number, &marker, body).await.map_err(failure::of_forge)?;
         fail_point!(AfterCommentWritten);
         let there = self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?;
         let there = there.ok_or_else(|| missing(format!("the comment on #{number}")))?;
@@ -194,9 +252,10 @@ impl Finalize {
     }
 }
 
-/// `tree` without what the repository's own `.codeteam.toml` does not let a job change.
-async fn allowed_part(checkout: &Checkout, tree: &TreeId, notes: &mut Vec<String>) -> Result<TreeId, HandlerError> {
-    let read = match checkout.read_base_file(project::FILE, project::MOST_BYTES).await {
+/// `tree` without what the repository's own `.codeteam.toml` does not let a job change, as the commit `trusted` has it: not the
+/// head of a pull request, which may have changed it.
+async fn allowed_part(checkout: &Checkout, trusted: &CommitId, tree: &TreeId, notes: &mut Vec<String>) -> Result<TreeId, HandlerError> {
+    let read = match checkout.read_file_at(trusted, project::FILE, project::MOST_BYTES).await {
         Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
         Err(GitError::TooLarge { .. }) => project::Read::too_large(),
         Err(error) => return Err(failure::of_git(error)),

@@ -45,20 +45,7 @@ pub(crate) fn commit_message(job: &Job, outcome: &Outcome) -> String {
 
 /// What, why, how it was verified, what it took, how to go on.
 pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat, notes: &[String]) -> String {
-    let mut text = format!("{}\n", what_happened(outcome));
-    if let Outcome::Succeeded { finish } = outcome {
-        text.push_str("\n### How it was verified\n\n");
-        if finish.tests_run.is_empty() {
-            text.push_str("No check was run.\n");
-        }
-        for command in &finish.tests_run {
-            text.push_str(&format!("- {command}\n"));
-        }
-        text.push_str(&format!("\nConfidence: {}.\n", finish.confidence));
-        if let Some(question) = &finish.needs_human {
-            text.push_str(&format!("\n**A person has to decide:** {question}\n"));
-        }
-    }
+    let mut text = format!("{}\n{}", what_happened(outcome), verified(outcome));
     text.push_str(&notes_section(notes));
     text.push_str(&format!("\n### What it took\n\n{} files, +{} −{}. {}", stat.files, stat.added, stat.removed, took(work)));
     if let Some(number) = work.job.input.number {
@@ -66,6 +53,30 @@ pub(crate) fn pull_request(work: &Work, outcome: &Outcome, stat: &DiffStat, note
         text.push_str(&format!("\n{} #{number}\n", if settled { "Fixes" } else { "Refs" }));
     }
     text.push_str(&footer(work));
+    text
+}
+
+/// The same for a pull request that was there: what was pushed to it, and where.
+pub(crate) fn follow_up(work: &Work, outcome: &Outcome, stat: &DiffStat, (commit, branch): (&str, &str), notes: &[String]) -> String {
+    let pushed = format!("Pushed {commit} to `{branch}`.\n\n{}\n{}", what_happened(outcome), verified(outcome));
+    let took = format!("\n### What it took\n\n{} files, +{} −{}. {}", stat.files, stat.added, stat.removed, took(work));
+    format!("{pushed}{}{took}{}", notes_section(notes), footer(work))
+}
+
+/// What was run to check it, and what is left for a person.
+fn verified(outcome: &Outcome) -> String {
+    let Outcome::Succeeded { finish } = outcome else { return String::new() };
+    let mut text = "\n### How it was verified\n\n".to_owned();
+    if finish.tests_run.is_empty() {
+        text.push_str("No check was run.\n");
+    }
+    for command in &finish.tests_run {
+        text.push_str(&format!("- {command}\n"));
+    }
+    text.push_str(&format!("\nConfidence: {}.\n", finish.confidence));
+    if let Some(question) = &finish.needs_human {
+        text.push_str(&format!("\n**A person has to decide:** {question}\n"));
+    }
     text
 }
 

@@ -60,6 +60,12 @@ impl Finalize {
         };
         let remote: Remote = remote.parse().map_err(failure::of_git)?;
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
+        if let (true, None, Some(number)) = (job.input.is_pull_request, &job.input.head, job.input.number) {
+            match mirror.resolve_pull_request(number, &ctx.cancel).await {
+                Ok(_) | Err(GitError::NotFound { .. }) => {}
+                Err(error) => return Err(failure::of_git(error)),
+            }
+        }
         let (head, against) = (head.parse().map_err(failure::of_git)?, against.parse().map_err(failure::of_git)?);
         match mirror.diff(&against, &head).await {
             Ok(diff) => Ok(FileDiff::parse(&diff)),

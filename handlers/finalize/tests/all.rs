@@ -3,6 +3,7 @@
 
 mod again;
 mod allowed;
+mod follow_up;
 mod publish;
 mod refused;
 mod review;

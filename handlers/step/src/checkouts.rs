@@ -12,7 +12,7 @@ use agent::Workspace;
 use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{Epoch, JobId, Kind};
+use domain::{Epoch, JobId};
 use failpoints::fail_point;
 use git::{Checkout, CommitId, Git, Remote};
 use github::Forge;
@@ -89,9 +89,12 @@ impl Checkouts {
         let remote: Remote = remote.parse().map_err(failure::of_git)?;
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
         let (base, against) = match &job.base_commit {
-            Some(commit) => (commit.parse().map_err(failure::of_git)?, known_against(db, job).await?),
-            None if job.kind == Kind::Review => {
-                let Commits { head, against } = review::commits(&*self.forge, &mirror, job).await?;
+            Some(commit) => {
+                review::bring(&mirror, job, &ctx.cancel).await?;
+                (commit.parse().map_err(failure::of_git)?, known_against(db, job).await?)
+            }
+            None if review::has_head(job) => {
+                let Commits { head, against } = review::commits(&*self.forge, &mirror, job, &ctx.cancel).await?;
                 (head, Some(against))
             }
             None => (mirror.resolve(job.input.base.as_deref()).await.map_err(failure::of_git)?, None),
@@ -197,9 +200,9 @@ impl Checkouts {
     }
 }
 
-/// What the change under review is compared with, as the first preparation found it.
+/// What the change that is there already is compared with, as the first preparation found it.
 async fn known_against(db: &Db, job: &Job) -> Result<Option<CommitId>, HandlerError> {
-    if job.kind != Kind::Review {
+    if !review::has_head(job) {
         return Ok(None);
     }
     let against = steps::preparation(db, job.job_id).await.map_err(failure::of_store)?.against;

@@ -101,3 +101,42 @@ async fn analyses_and_questions_end_with_their_answer_and_have_no_tool_that_writ
         assert!(said.contains("there is no tool \\\"edit_file\\\"; the tools are read_file, list_files, search, shell, finish"), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_change_of_a_pull_request_starts_from_its_head_and_heeds_the_advice_of_where_it_began() {
+    let world = world().await;
+    let worker = world.worker("a", json!([crate::finish()]));
+    let input = JobInput { head: Some("feature".to_owned()), base: Some("main".to_owned()), number: Some(3), ..new_job().input };
+    let (job_id, epoch) = world.job(NewJob { input, ..new_job() }).await;
+    worker.step(job_id, epoch).await.unwrap();
+    assert_eq!(world.test.value("select base_commit from jobs").await, world.repository.git(&["rev-parse", "feature"]).await);
+    let began = world.repository.git(&["merge-base", "feature", "main"]).await;
+    assert_eq!(world.test.value("select data ->> 'against' from events where kind = 'prepared'").await, began);
+    let request = world.test.value("select request from steps where step_no = 1 and half = 'reply'").await;
+    assert!(request.contains(">\\nCount in cents."), "the branch's own advice is what the pull request changes: {request}");
+    assert!(request.contains("     2 +     return 2"), "what the pull request does is shown: {request}");
+}
+
+#[tokio::test]
+async fn a_pull_request_from_a_fork_is_reviewed_by_its_number_and_any_worker_goes_on_with_it() {
+    let world = world().await;
+    // The forge shows the fork's commit beside the branches, and this repository has a branch of the same name.
+    let head = world.repository.git(&["rev-parse", "feature"]).await;
+    world.repository.git(&["update-ref", "refs/pull/1/head", &head]).await;
+    world.repository.git(&["branch", "--force", "feature", "main"]).await;
+    let script = json!([calls("show_diff", json!({ "path": "price.py" })), finish(2, "right")]);
+    for folder in ["a", "b"] {
+        let forge = LocalForge::new(world.repository.path(folder).join("forge"), Unregistered::Record);
+        let new = NewPullRequest { head: "feature".into(), base: "main".into(), title: "t".into(), body: "b".into(), draft: false };
+        let pull = forge.put_pull_request("acme/shop", &new).await.unwrap();
+        let fork = github::PullRequest { fork: Some("octocat/shop".to_owned()), ..pull };
+        std::fs::write(world.repository.path(folder).join("forge/acme/shop/pulls/1.json"), serde_json::to_string(&fork).unwrap()).unwrap();
+    }
+    let input = JobInput { number: Some(1), is_pull_request: true, base: Some("main".to_owned()), ..new_job().input };
+    let (job_id, epoch) = world.job(review(input)).await;
+    world.worker("a", script.clone()).step(job_id, epoch).await.unwrap();
+    assert_eq!(world.test.value("select base_commit from jobs").await, head);
+    let epoch = world.take_over(job_id).await;
+    let end = world.worker("b", script).drive(job_id, epoch).await.unwrap();
+    assert!(matches!(end, StepResponse::Done { outcome: Outcome::Succeeded { .. } }), "{end:?}");
+}
