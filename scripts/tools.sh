@@ -2,8 +2,8 @@
 # Installs what the tests and checks need beside git, Rust and Python into the ignored folder .venv of this repository:
 # cfn-lint (checks template.yaml), cargo-lambda (drives the handlers as Lambdas) and schemathesis (asks the REST API what its
 # description allows, and what it does not), and the libraries of OpenAI, Anthropic, Google and AWS, whose types judge our requests, at the
-# pinned versions and hashes of requirements.txt; into .tools aimock, a server that plays models, and GitHub's description of its
-# API, which judges our requests to it. Does nothing when they are there already.
+# pinned versions and hashes of requirements.txt; into .tools aimock, a server that plays models, GitHub's own payloads, and its description
+# of its API, which judges our requests to it. Does nothing when they are there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,32 +34,22 @@ if ! command -v go >/dev/null; then
     fi
 fi
 
-# The same for the tests against a server that plays models.
-aimock=.tools/aimock
-if ! cmp -s scripts/aimock/package-lock.json "$aimock/installed-from"; then
-    rm -rf "$aimock" && mkdir -p "$aimock"
+# The same for the tests against a server that plays models, with GitHub's own payloads, and with its description of its API.
+for package in aimock webhooks-examples github-api; do
+    folder=.tools/$package
+    cmp -s "scripts/$package/package-lock.json" "$folder/installed-from" && continue
+    rm -rf "$folder" && mkdir -p "$folder"
     if ! command -v npm >/dev/null; then
-        echo "tools: no npm: the tests against aimock are skipped" >&2
-    elif cp scripts/aimock/package*.json "$aimock/" && (cd "$aimock" && npm ci --silent --no-fund --no-audit --ignore-scripts); then
-        cp "$aimock/package-lock.json" "$aimock/installed-from"
+        echo "tools: no npm: the tests with $package are skipped" >&2
+    elif cp "scripts/$package"/package*.json "$folder/" && (cd "$folder" && npm ci --silent --no-fund --no-audit --ignore-scripts); then
+        # Of the six descriptions in several forms one is kept: 13 MB of 380.
+        descriptions=$folder/node_modules/@octokit/openapi/generated
+        [ ! -d "$descriptions" ] || find "$descriptions" -name '*.json' ! -name api.github.com.json -delete
+        cp "$folder/package-lock.json" "$folder/installed-from"
     else
-        echo "tools: npm could not install aimock: its tests are skipped" >&2
+        echo "tools: npm could not install $package: its tests are skipped" >&2
     fi
-fi
-
-# The same for the test against GitHub's description of its API. Of six descriptions in several forms one is kept: 13 MB of 380.
-github_api=.tools/github-api
-if ! cmp -s scripts/github-api/package-lock.json "$github_api/installed-from"; then
-    rm -rf "$github_api" && mkdir -p "$github_api"
-    if ! command -v npm >/dev/null; then
-        echo "tools: no npm: the test against GitHub's description of its API is skipped" >&2
-    elif cp scripts/github-api/package*.json "$github_api/" && (cd "$github_api" && npm ci --silent --no-fund --no-audit --ignore-scripts); then
-        find "$github_api/node_modules/@octokit/openapi/generated" -name '*.json' ! -name api.github.com.json -delete
-        cp "$github_api/package-lock.json" "$github_api/installed-from"
-    else
-        echo "tools: npm could not install GitHub's description of its API: its test is skipped" >&2
-    fi
-fi
+done
 
 if cmp -s scripts/requirements.txt "$installed" && "$venv/bin/python3" -m pip --version >/dev/null 2>&1; then
     exit 0

@@ -22,6 +22,8 @@ mod invoke;
 #[cfg(test)]
 mod judges;
 #[cfg(test)]
+mod payloads;
+#[cfg(test)]
 mod pooler;
 #[cfg(test)]
 mod run;
