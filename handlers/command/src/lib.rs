@@ -242,6 +242,6 @@ fn moved(number: Option<u64>, to: Option<&str>) -> String {
 
 impl Configured for CommandHandler {
     async fn configure(services: &Services) -> Result<Self> {
-        Ok(Self { db: services.db().await?, forge: services.forge().await?, triggers: Triggers::default() })
+        Ok(Self { db: services.db().await?, forge: services.forge().await?, triggers: services.triggers()? })
     }
 }

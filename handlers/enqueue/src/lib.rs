@@ -144,7 +144,7 @@ impl Configured for Enqueue {
         Ok(Self {
             db: services.db().await?,
             secrets: services.webhook_secrets()?,
-            triggers: Triggers::default(),
+            triggers: services.triggers()?,
             models: services.models()?,
             local_remotes: services.settings.local_remotes,
         })

@@ -218,7 +218,7 @@ impl Configured for Triage {
             db: services.db().await?,
             owner: services.owner(),
             forge: services.forge().await?,
-            triggers: Triggers::default(),
+            triggers: services.triggers()?,
             models: services.models()?,
             providers: services.providers()?,
         })

@@ -13,7 +13,7 @@ pub struct Triggers {
     pub mechanic: String,
     /// Starts a job of [`Mode::Genius`].
     pub genius: String,
-    /// The App's own name on the forge (its slug): assigned to it, or asked for a review, it does the work. `None` = it has
+    /// The App's own name on the forge (its slug, with or without `[bot]`): assigned to it, or asked for a review, it does the work. `None` = it has
     /// none, and nobody can.
     pub login: Option<String>,
 }
@@ -140,8 +140,8 @@ impl Triggers {
 
     /// Whether `login` is this App's own: its slug, or the account that it acts as.
     pub(super) fn is_own(&self, login: &str) -> bool {
-        let name = login.strip_suffix("[bot]").unwrap_or(login);
-        self.login.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+        let name = |login: &str| login.strip_suffix("[bot]").unwrap_or(login).to_lowercase();
+        self.login.as_deref().is_some_and(|own| name(own) == name(login))
     }
 }
 
