@@ -139,9 +139,10 @@ impl Triage {
         };
         // Before a model is asked: the person sees at once that somebody heard.
         outbox::open(&self.db, job).await.map_err(failure::of_store)?;
+        let request = input.as_ref().unwrap_or(&job.input);
         let (kind, mode, reason) = match decision {
             Decision::Run { kind, mode, reason } => (kind, mode, reason),
-            Decision::Ask { kind, mode } => match ask(ctx, &self.db, (&self.models, &self.providers), (job_id, epoch), &job.input).await? {
+            Decision::Ask { kind, mode } => match ask(ctx, &self.db, (&self.models, &self.providers), (job_id, epoch), request).await? {
                 Asked::Sorted(sorted) => {
                     let said = format!("a model was asked: {}", sorted.reason);
                     (kind.unwrap_or(sorted.kind), mode.unwrap_or(sorted.mode), said)
