@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
     ("converse", &["config", "dispatch", "domain", "failpoints", "github", "redact", "store"]),
     ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "redact", "store"]),
-    ("finalize", &["config", "dispatch", "domain", "failpoints", "git", "github", "redact", "store"]),
+    ("finalize", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "redact", "store"]),
     (
         "codeteam",
         &[

@@ -218,6 +218,20 @@ pub(crate) async fn repeat(tx: &mut Tx, job_id: JobId, again: JobId) -> Result<(
     Ok(())
 }
 
+/// The thread at a line of a pull request in which the conversation of a job goes on; `None` = it is not in one.
+///
+/// # Errors
+/// Those of the database.
+pub async fn thread(db: &Db, job_id: JobId) -> Result<Option<u64>, StoreError> {
+    let thread = sqlx::query_scalar!(
+        r#"select (detail ->> 'thread')::bigint as "thread!"
+           from outbox
+           where job_id = $1 and part = 'comment' and detail ? 'thread'"#,
+        job_id.0,
+    );
+    Ok(thread.fetch_optional(&db.pool).await?.map(i64::cast_unsigned))
+}
+
 /// Takes the most urgent part of a channel that nobody holds and that may be written to; `None` = nothing is due.
 ///
 /// Progress alone waits five seconds, and longer where many jobs of one owner go on, since each edit costs their channel a

@@ -14,12 +14,7 @@ use git::{Checkout, CommitId, GitError, Kept, TreeId};
 
 /// `tree` without what must not be handed in; `notes` tell of it. The rules are those of the commit `trusted`: not the head of a
 /// pull request, which may have changed them.
-pub(crate) async fn part(
-    checkout: &Checkout,
-    trusted: &CommitId,
-    tree: &TreeId,
-    notes: &mut Vec<String>,
-) -> Result<TreeId, HandlerError> {
+pub(crate) async fn part(checkout: &Checkout, trusted: &CommitId, tree: &TreeId, notes: &mut Vec<String>) -> Result<TreeId, HandlerError> {
     let read = match checkout.read_file_at(trusted, FILE, project::MOST_BYTES).await {
         Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
         Err(GitError::TooLarge { .. }) => project::Read::too_large(),
@@ -59,7 +54,10 @@ impl Refused {
             }
         }
         let of_kind = |(kind, paths): (Sensitive, Vec<&str>)| {
-            format!("left out, since `{FILE}` of this repository does not permit a job to change {kind} (sensitive_changes): {}", shown(&paths))
+            format!(
+                "left out, since `{FILE}` of this repository does not permit a job to change {kind} (sensitive_changes): {}",
+                shown(&paths)
+            )
         };
         let globs = match project.allowed_paths.globs() {
             Some([]) | None => "nothing".to_owned(),

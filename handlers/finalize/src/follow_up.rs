@@ -72,13 +72,13 @@ impl Finalize {
                 head: pushed.branch.clone(),
                 base: pushed.base.clone(),
                 title: report::title(job, outcome),
-                body: report::pull_request(work, outcome, &pushed.stat, notes),
+                body: report::pull_request(work, outcome, pushed, notes),
                 draft: true,
             };
             let opened = self.open(epoch, work, &new).await?;
             return Ok(Told { pull_request: Some(opened.url), comment: None });
         };
-        let body = report::follow_up(work, outcome, &pushed.stat, (pushed.commit.as_str(), &pushed.branch), notes);
+        let body = report::follow_up(work, outcome, pushed, notes);
         let comment = self.write_comment(epoch, work, there.number, &body).await?;
         Ok(Told { pull_request: Some(there.url), comment: Some(comment) })
     }

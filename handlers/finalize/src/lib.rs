@@ -1,9 +1,12 @@
 //! Publishes what a job produced and closes it.
 
+mod allowed;
 mod follow_up;
 mod publish;
 mod report;
 mod review;
+mod template;
+mod verified;
 mod withheld;
 
 use std::path::PathBuf;

@@ -3,18 +3,20 @@
 use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
-use domain::{Epoch, Kind, Outcome, project};
+use domain::{Epoch, Kind, Outcome};
 use failpoints::fail_point;
-use git::{Checkout, CommitId, DiffStat, GitError, Identity, Kept, Remote, TreeId};
-use github::{NewPullRequest, PullRequest};
+use git::{Checkout, CommitId, DiffStat, Identity, TreeId};
+use github::{Access, NewPullRequest, Person, PullRequest};
 use redact::told;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::effects::{self, EffectName};
+use store::jobs::Job;
+use store::outbox;
 use store::steps::{self, Preparation, Work};
 
 use crate::follow_up::{self, Landed};
-use crate::{Finalize, report, withheld};
+use crate::{Finalize, allowed, report, template, withheld};
 
 /// Where the result of a job is.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -57,6 +59,8 @@ pub(crate) struct Pushed {
     pub base: String,
     pub commit: CommitId,
     pub stat: DiffStat,
+    /// The repository's own template for pull requests.
+    pub template: Option<String>,
 }
 
 /// Where it is told that a commit is at the remote.
@@ -131,11 +135,7 @@ impl Finalize {
         };
         let base: CommitId = base.parse().map_err(failure::of_git)?;
         let tree: TreeId = tree.parse().map_err(failure::of_git)?;
-        let remote = match &job.remote {
-            Some(remote) => remote.clone(),
-            None => self.forge.remote(&job.repository).await.map_err(failure::of_forge)?,
-        };
-        let remote: Remote = remote.parse().map_err(failure::of_git)?;
+        let remote = config::remote(&*self.forge, &job.repository, job.remote.as_deref(), Access::Write).await?;
         let lease = self.checkouts.join(format!("{}-{epoch}", job.job_id));
         let folder = std::fs::create_dir_all(&lease).and_then(|()| tempfile::Builder::new().prefix("publish-").tempdir_in(&lease));
         let folder = folder.with_context(|| format!("cannot create a folder in {}", lease.display()))?;
@@ -146,7 +146,8 @@ impl Finalize {
         }
         let checkout = Checkout::create(&mirror, &base, &folder.path().join("checkout"), &ctx.cancel).await.map_err(failure::of_git)?;
         checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
-        let tree = allowed_part(&checkout, against.as_ref().unwrap_or(&base), &tree, notes).await?;
+        let trusted = against.as_ref().unwrap_or(&base);
+        let tree = allowed::part(&checkout, trusted, &tree, notes).await?;
         let stat = checkout.stat(&tree).await.map_err(failure::of_git)?;
         if stat.files == 0 {
             return Ok(Change::None);
@@ -154,8 +155,10 @@ impl Finalize {
         if let Some(cause) = withheld::reason(&checkout, &tree).await? {
             return Ok(Change::Withheld { cause });
         }
-        let message = report::commit_message(job, outcome);
-        let commit = checkout.commit(&tree, &message, &author(), None, job.created_at).await.map_err(failure::of_git)?;
+        let template = template::read(&checkout, trusted).await?;
+        let (author, requester) = self.people(job).await?;
+        let message = report::commit_message(job, outcome, requester.as_ref());
+        let commit = checkout.commit(&tree, &message, &author, None, job.created_at).await.map_err(failure::of_git)?;
         let branch = report::branch(job);
         let base_branch = match &job.input.base {
             Some(branch) => branch.clone(),
@@ -185,7 +188,7 @@ impl Finalize {
         let detail = json!({ "branch": branch, "commit": commit.as_str() });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterBranch);
-        let pushed = Pushed { branch, base: base_branch, commit, stat };
+        let pushed = Pushed { branch, base: base_branch, commit, stat, template };
         match (&landed, &job.input.head) {
             (Landed::Beside { branch, moved_to }, Some(head)) => {
                 let moved = follow_up::moved(head, branch, &pushed.commit, moved_to.as_ref());
@@ -193,6 +196,16 @@ impl Finalize {
             }
             _ => Ok(Change::Pushed(pushed)),
         }
+    }
+
+    /// Who makes the commit, and who asked for it, where the forge knows them.
+    async fn people(&self, job: &Job) -> Result<(Identity, Option<Person>), HandlerError> {
+        let Person { name, email } = self.forge.author().await.map_err(failure::of_forge)?;
+        let requester = match &job.input.requester {
+            Some(login) => self.forge.person(login).await.map_err(failure::of_forge)?,
+            None => None,
+        };
+        Ok((Identity { name, email }, requester))
     }
 
     async fn pull_request(
@@ -208,7 +221,7 @@ impl Finalize {
             head: pushed.branch.clone(),
             base: pushed.base.clone(),
             title: report::title(job, outcome),
-            body: report::pull_request(work, outcome, &pushed.stat, notes),
+            body: report::pull_request(work, outcome, pushed, notes),
             draft: true,
         };
         self.open(epoch, work, &new).await
@@ -241,35 +254,25 @@ impl Finalize {
         let detail = json!({ "number": number });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterCommentIntent);
-        self.forge.put_comment(&job.repository, number, &marker, body).await.map_err(failure::of_forge)?;
-        fail_point!(AfterCommentWritten);
-        let there = self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?;
-        let there = there.ok_or_else(|| missing(format!("the comment on #{number}")))?;
+        let there = match outbox::thread(&self.db, job.job_id).await.map_err(failure::of_store)? {
+            // Asked at a line, answered there.
+            Some(to) => {
+                let written = self.forge.put_reply(&job.repository, number, to, &marker, body).await.map_err(failure::of_forge)?;
+                fail_point!(AfterCommentWritten);
+                written
+            }
+            None => {
+                self.forge.put_comment(&job.repository, number, &marker, body).await.map_err(failure::of_forge)?;
+                fail_point!(AfterCommentWritten);
+                let there = self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?;
+                there.ok_or_else(|| missing(format!("the comment on #{number}")))?
+            }
+        };
         let detail: Value = json!({ "number": number, "id": there.id, "url": there.url });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterComment);
         Ok(there.url)
     }
-}
-
-/// `tree` without what the repository's own `.codeteam.toml` does not let a job change, as the commit `trusted` has it: not the
-/// head of a pull request, which may have changed it.
-async fn allowed_part(checkout: &Checkout, trusted: &CommitId, tree: &TreeId, notes: &mut Vec<String>) -> Result<TreeId, HandlerError> {
-    let read = match checkout.read_file_at(trusted, project::FILE, project::MOST_BYTES).await {
-        Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
-        Err(GitError::TooLarge { .. }) => project::Read::too_large(),
-        Err(error) => return Err(failure::of_git(error)),
-    };
-    let allowed = read.project.allowed_paths;
-    let Some(globs) = allowed.globs() else { return Ok(tree.clone()) };
-    let Kept { tree, left_out } = checkout.keep(tree, |path| allowed.allows(path)).await.map_err(failure::of_git)?;
-    notes.extend(report::left_out(&left_out, globs));
-    Ok(tree)
-}
-
-/// Who commits. On GitHub this will be the App's own identity.
-fn author() -> Identity {
-    Identity { name: "AI Code Team".to_owned(), email: "ai-code-team@localhost".to_owned() }
 }
 
 pub(crate) fn missing(what: String) -> HandlerError {

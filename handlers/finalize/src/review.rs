@@ -4,8 +4,8 @@ use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::diff::FileDiff;
 use domain::{Epoch, Finish, ReviewComment};
-use git::{GitError, Remote};
-use github::{LineComment, NewReview};
+use git::GitError;
+use github::{Access, LineComment, NewReview};
 use serde_json::json;
 use store::effects::{self, EffectName};
 use store::steps::{Preparation, Work};
@@ -54,11 +54,7 @@ impl Finalize {
     async fn change(&self, ctx: &Ctx, work: &Work, preparation: &Preparation) -> Result<Vec<FileDiff>, HandlerError> {
         let job = &work.job;
         let (Some(head), Some(against)) = (&job.base_commit, &preparation.against) else { return Ok(Vec::new()) };
-        let remote = match &job.remote {
-            Some(remote) => remote.clone(),
-            None => self.forge.remote(&job.repository).await.map_err(failure::of_forge)?,
-        };
-        let remote: Remote = remote.parse().map_err(failure::of_git)?;
+        let remote = config::remote(&*self.forge, &job.repository, job.remote.as_deref(), Access::Read).await?;
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
         if let (true, None, Some(number)) = (job.input.is_pull_request, &job.input.head, job.input.number) {
             match mirror.resolve_pull_request(number, &ctx.cancel).await {

@@ -14,8 +14,8 @@ use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, JobId};
 use failpoints::fail_point;
-use git::{Checkout, CommitId, Git, Remote};
-use github::Forge;
+use git::{Checkout, CommitId, Git};
+use github::{Access, Forge};
 use process::Sandbox;
 use store::Db;
 use store::jobs::Job;
@@ -82,11 +82,7 @@ impl Checkouts {
         let started = Instant::now();
         self.walls.fall(&folder);
         remove(&folder).await.context("cannot clear an old checkout")?;
-        let remote = match &job.remote {
-            Some(remote) => remote.clone(),
-            None => self.forge.remote(&job.repository).await.map_err(failure::of_forge)?,
-        };
-        let remote: Remote = remote.parse().map_err(failure::of_git)?;
+        let remote = config::remote(&*self.forge, &job.repository, job.remote.as_deref(), Access::Read).await?;
         let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
         let (base, against) = match &job.base_commit {
             Some(commit) => {

@@ -1,5 +1,6 @@
 //! Which language to answer in.
 
+use domain::CapReached;
 use whatlang::{Detector, Lang};
 
 /// A language that the product writes.
@@ -24,8 +25,18 @@ impl Language {
         }
     }
 
+    /// What a cap is of.
+    pub fn cap(self, cap: CapReached) -> &'static str {
+        match cap {
+            CapReached::Steps => self.pick("steps", "passos"),
+            CapReached::Tokens => "tokens",
+            CapReached::Money => self.pick("money", "dinheiro"),
+            CapReached::Time => self.pick("time", "tempo"),
+        }
+    }
+
     /// One of two texts.
-    pub(crate) fn pick<'a>(self, english: &'a str, portuguese: &'a str) -> &'a str {
+    pub fn pick<'a>(self, english: &'a str, portuguese: &'a str) -> &'a str {
         match self {
             Self::English => english,
             Self::Portuguese => portuguese,

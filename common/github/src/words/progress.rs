@@ -1,6 +1,6 @@
 //! The comment and the check run that tell how a job goes.
 
-use domain::{CapReached, Caps, JobId, Kind, Mode, Outcome, Spent};
+use domain::{Caps, JobId, Kind, Mode, Outcome, Spent};
 
 use super::Language;
 use crate::{CheckAction, CheckRun, CheckState};
@@ -247,22 +247,13 @@ fn detail(stage: &Stage, language: Language) -> Option<String> {
             Outcome::Succeeded { finish } => finish.needs_human.clone().map(|question| format!("**{question}**")),
             Outcome::Capped { cap } => {
                 let reached = language.pick("Its cap was reached:", "Limite atingido:");
-                Some(format!("{reached} {}. {kept}", cap_name(*cap, language)))
+                Some(format!("{reached} {}. {kept}", language.cap(*cap)))
             }
             Outcome::Failed { cause } | Outcome::Dead { cause } => Some(format!("{cause}\n\n{kept}")),
             Outcome::Refused { reason } => Some(reason.clone()),
             Outcome::Stopped => Some(kept.to_owned()),
         },
         Stage::Queued | Stage::Working | Stage::Sleeps | Stage::Stopping => None,
-    }
-}
-
-fn cap_name(cap: CapReached, language: Language) -> &'static str {
-    match cap {
-        CapReached::Steps => language.pick("steps", "passos"),
-        CapReached::Tokens => "tokens",
-        CapReached::Money => language.pick("money", "dinheiro"),
-        CapReached::Time => language.pick("time", "tempo"),
     }
 }
 
@@ -284,7 +275,7 @@ fn next_command(outcome: &Outcome, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use domain::job::Confidence;
-    use domain::{Finish, MicroUsd};
+    use domain::{CapReached, Finish, MicroUsd};
 
     use super::*;
 
