@@ -65,6 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// The same for tests. `testkit` may be used by everything that it does not stand on itself.
 const DEV_ARROWS: &[(&str, &[&str])] = &[
+    ("github", &["testkit"]),
     ("store", &["testkit"]),
     ("enqueue", &["testkit"]),
     ("triage", &["testkit"]),

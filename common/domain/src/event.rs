@@ -15,7 +15,7 @@ pub enum EventKind {
     Triaged,
     /// A worker took it: `{owner, epoch, attempt}`.
     Claimed,
-    /// Its checkout is ready: `{base, against?, duration_ms, notes}`.
+    /// Its checkout is ready: `{base, against?, duration_ms, notes, caps}`, those that the repository lowers.
     Prepared,
     /// A model call is about to be made: `{step_no, model, max_output, reserved_microusd}`.
     ModelCalled,

@@ -22,6 +22,7 @@ mod value;
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
 use crate::sensitive::Permitted;
@@ -55,7 +56,7 @@ pub struct Project {
 }
 
 /// Caps that a repository lowers; `None` = as they are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LowerCaps {
     /// [`Caps::steps`].
     pub steps: Option<u32>,

@@ -109,7 +109,13 @@ async fn a_later_worker_loads_what_the_earlier_ones_did() {
         &test.db,
         job_id,
         epoch,
-        Prepared { base_commit: "c0ffee", against: Some("facade"), notes: &["a \0 note".to_owned()], took: seconds(1) },
+        Prepared {
+            base_commit: "c0ffee",
+            against: Some("facade"),
+            notes: &["a \0 note".to_owned()],
+            took: seconds(1),
+            ..Prepared::default()
+        },
     )
     .await
     .unwrap();

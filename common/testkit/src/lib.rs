@@ -3,6 +3,7 @@
 mod build;
 pub mod client;
 mod database;
+pub mod github;
 pub mod model;
 mod pooler;
 mod repository;

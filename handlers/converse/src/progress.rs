@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use domain::project::LowerCaps;
 use domain::{Caps, EventKind, Mode, QueueState, WaitingFor};
 use github::words::{Link, Progress, Stage};
 use redact::told;
@@ -19,7 +20,8 @@ pub(crate) fn of(standing: &Standing, news: &HashMap<String, Recorded>, mode: Mo
     let data = |kind: EventKind| news.get(<&str>::from(kind)).map(|event| &event.data);
     let replied = data(EventKind::ModelReplied);
     // What the repository lowers is known once it was read.
-    let caps = data(EventKind::Prepared).and_then(|data| serde_json::from_value(data["caps"].clone()).ok()).unwrap_or(caps);
+    let lowered: LowerCaps =
+        data(EventKind::Prepared).and_then(|data| serde_json::from_value(data["caps"].clone()).ok()).unwrap_or_default();
     Progress {
         job_id: job.job_id,
         kind: job.kind,
@@ -31,7 +33,7 @@ pub(crate) fn of(standing: &Standing, news: &HashMap<String, Recorded>, mode: Mo
             (None, Some(queue)) => queue.spent,
             (None, None) => domain::Spent::default(),
         },
-        caps: caps.lowered_by(job.caps),
+        caps: lowered.lower(caps.lowered_by(job.caps)),
         base: job.base_commit.clone(),
         tools: replied.map(|data| tools(&data["tools"])).unwrap_or_default(),
         links: job.finished.as_ref().map(|finished| links(&finished.links)).unwrap_or_default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use converse::Converse;
 use dispatch::{Ctx, Registry};
 use domain::job::Confidence;
+use domain::project::LowerCaps;
 use domain::{Caps, Emotion, Epoch, Finish, JobId, JobInput, NewJob, Outcome, OwnerId, Trigger};
 use github::{CheckRun, CheckState, Comment, Forge, LocalForge, Unregistered};
 use serde::de::DeserializeOwned;
@@ -53,7 +54,7 @@ impl World {
     async fn claimed(&self, job_id: JobId) -> Epoch {
         let epoch = queue::claim_one(&self.test.db, OwnerId::new(), job_id, queue::LEASE, None).await.unwrap().unwrap().epoch;
         let base = "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d";
-        let prepared = Prepared { base_commit: base, against: None, notes: &[], took: Duration::ZERO };
+        let prepared = Prepared { base_commit: base, caps: LowerCaps { steps: Some(7), ..LowerCaps::default() }, ..Prepared::default() };
         steps::prepared(&self.test.db, job_id, epoch, prepared).await.unwrap();
         epoch
     }
@@ -112,6 +113,7 @@ async fn a_job_is_told_from_its_first_second_to_its_end_in_one_comment_and_one_c
     let check: CheckRun = world.read("checks/1.json");
     assert_eq!((check.state, check.title.as_str()), (CheckState::InProgress, "working · change, mechanic"));
     assert_eq!(check.commit, "1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d");
+    assert!(check.summary.contains("| 0 of 7 |"), "the repository lowered it: {}", check.summary);
 
     world.finish(job_id, epoch, &succeeded()).await;
     assert_eq!(world.say_all().await, ["sent comment", "sent check_run", "sent reaction"]);

@@ -111,6 +111,7 @@ impl Checkouts {
             base_commit: base.as_str(),
             against: against.as_ref().map(CommitId::as_str),
             notes: &said.notes,
+            caps: said.project.caps,
             took: started.elapsed(),
         };
         steps::prepared(db, job.job_id, epoch, prepared).await.map_err(failure::of_store)?;

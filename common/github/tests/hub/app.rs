@@ -3,11 +3,12 @@ use std::os::unix::fs::PermissionsExt;
 use github::ForgeError;
 use github::app::{AppCredentials, CredentialsError, HttpOptions, Manifest, Site, exchange, to_redeliver};
 use serde_json::{Value, json};
+use testkit::github::app_key;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::server::{APP_ID, said};
-use super::{World, credentials, pem};
+use super::{World, credentials};
 
 #[tokio::test]
 async fn the_app_says_who_it_is_with_a_token_of_nine_minutes_that_it_signed() {
@@ -117,15 +118,15 @@ fn what_is_wrong_with_credentials_is_said_without_them() {
         ("{".to_owned(), "not JSON"),
         (json!({ "app_id": "hunter2", "private_key": "hunter2" }).to_string(), "app_id is a number"),
         (text("hunter2"), "not the PEM text of a private key"),
-        (json!({ "app_id": 1, "private_key": pem(), "api_url": "https://x" }).to_string(), "api_url without web_url"),
-        (json!({ "app_id": 1, "private_key": pem(), "web_url": "http://github.example.com" }).to_string(), "https"),
+        (json!({ "app_id": 1, "private_key": app_key(), "api_url": "https://x" }).to_string(), "api_url without web_url"),
+        (json!({ "app_id": 1, "private_key": app_key(), "web_url": "http://github.example.com" }).to_string(), "https"),
     ];
     for (text, expected) in broken {
         let error = AppCredentials::parse(&text).unwrap_err();
         let said = format!("{error} {error:?}");
         assert!(said.contains(expected) && !said.contains("hunter2"), "{said}");
     }
-    let read = AppCredentials::parse(&text(&pem())).unwrap();
-    let line = pem().lines().nth(1).unwrap().to_owned();
+    let read = AppCredentials::parse(&text(&app_key())).unwrap();
+    let line = app_key().lines().nth(1).unwrap().to_owned();
     assert!(!format!("{read:?}").contains(&line), "{read:?}");
 }

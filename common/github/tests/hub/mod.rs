@@ -12,11 +12,10 @@ mod tokens;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use domain::{Clock, JobId, Secret};
 use github::GitHub;
 use github::app::{App, AppCredentials, AppOptions, LocalPacer, Site};
+use testkit::github::app_key;
 use time::OffsetDateTime;
 
 use cutting::Cutting;
@@ -25,17 +24,9 @@ use server::{APP_ID, Server};
 const REPOSITORY: &str = "acme/shop";
 const MARKER: &str = "<!-- codeteam:job:1 -->";
 
-/// A key made for these tests alone, as GitHub gives keys out.
-pub fn pem() -> String {
-    let der = STANDARD.encode(include_bytes!("app-key.der"));
-    let lines: Vec<&str> = der.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    let kind = ["RSA", "PRIVATE", "KEY"].join(" ");
-    format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", lines.join("\n"))
-}
-
 fn credentials(url: &str) -> AppCredentials {
     let site = Site::with_api("https://github.com", url).unwrap();
-    AppCredentials::new(site, APP_ID, Secret::new(pem())).unwrap()
+    AppCredentials::new(site, APP_ID, Secret::new(app_key())).unwrap()
 }
 
 /// A clock that is put forward by hand.

@@ -136,7 +136,7 @@ impl State {
             ("GET", ["app", "hook", "deliveries"]) => page(self.deliveries.clone()),
             ("POST", ["app", "hook", "deliveries", _, "attempts"]) => ResponseTemplate::new(202).set_body_json(json!({})),
             ("POST", ["app-manifests", "good", "conversions"]) => ResponseTemplate::new(201).set_body_json(
-                json!({ "id": APP_ID, "slug": "code-team", "pem": super::pem(), "webhook_secret": "whsec_0123456789", "client_secret": "unused" }),
+                json!({ "id": APP_ID, "slug": "code-team", "pem": testkit::github::app_key(), "webhook_secret": "whsec_0123456789", "client_secret": "unused" }),
             ),
             ("POST", ["app", "installations", id, "access_tokens"]) if number(id) == self.installation => {
                 self.minted.push(body);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::project::LowerCaps;
 use domain::{Epoch, JobId};
 use serde_json::json as object;
 use sqlx::types::Json;
@@ -19,6 +20,8 @@ pub struct Prepared<'a> {
     pub against: Option<&'a str>,
     /// What a person should know about how the repository was understood.
     pub notes: &'a [String],
+    /// What the repository lowers.
+    pub caps: LowerCaps,
     /// How long it took.
     pub took: Duration,
 }
@@ -37,7 +40,7 @@ pub struct Preparation {
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, prepared: Prepared<'_>) -> Result<(), StoreError> {
-    let Prepared { base_commit, against, notes, took } = prepared;
+    let Prepared { base_commit, against, notes, caps, took } = prepared;
     let moved = sqlx::query!(
         "with fenced as (
              update queue set event_seq = event_seq + 1 where job_id = $1 and epoch = $2 and state = 'leased' returning job_id, event_seq
@@ -51,7 +54,7 @@ pub async fn prepared(db: &Db, job_id: JobId, epoch: Epoch, prepared: Prepared<'
         job_id.0,
         epoch.0,
         base_commit,
-        json(&object!({ "base": base_commit, "against": against, "duration_ms": took.as_millis() as u64, "notes": notes })),
+        json(&object!({ "base": base_commit, "against": against, "duration_ms": took.as_millis() as u64, "notes": notes, "caps": caps })),
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
