@@ -68,7 +68,7 @@ async fn set_up(server: &MockServer) -> (String, TempDir) {
     let back = format!("/registered?code=c0de&state={secret}");
     let answer = http::get(&address, &back).await;
     assert!(String::from_utf8_lossy(&answer.body).contains("/apps/acme-codeteam/installations/new"), "{answer:?}");
-    let (exit, said) = running.end(Signal::Term).await;
+    let (exit, said) = running.end(Signal::TERM).await;
     assert_eq!(exit, Exit::Code(0), "{said}");
     (said, state)
 }

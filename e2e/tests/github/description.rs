@@ -36,7 +36,7 @@ async fn judged(what: &str, lines: &[Value]) -> Option<Vec<Value>> {
 
 fn client(server: &Server) -> GitHub {
     let site = Site::with_api("https://github.com", &server.url()).unwrap();
-    let credentials = AppCredentials::new(site, APP_ID, Secret::new(pem())).unwrap();
+    let credentials = AppCredentials::new(site, APP_ID, Secret::new(testkit::github::app_key())).unwrap();
     let pacer = Arc::new(LocalPacer::new(Duration::ZERO, Duration::from_secs(20)));
     GitHub::new(App::new(&credentials, AppOptions { pacer, ..AppOptions::new(|_| {}) }).unwrap())
 }
@@ -152,9 +152,9 @@ async fn githubs_own_description_takes_every_request_of_ours_and_refuses_broken_
     let bearer =
         |request: &wiremock::Request| Some(request.headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?.to_owned());
     let jwt = server.requests().await.iter().filter_map(bearer).find(|token| token.split('.').count() == 3).unwrap();
-    lines.push(json!({ "jwt": jwt, "pem": pem() }));
+    lines.push(json!({ "jwt": jwt, "pem": testkit::github::app_key() }));
     let good = lines.len();
-    lines.push(json!({ "jwt": jwt.replacen('.', ".x", 1), "pem": pem() }));
+    lines.push(json!({ "jwt": jwt.replacen('.', ".x", 1), "pem": testkit::github::app_key() }));
     lines.extend(broken());
     let Some(verdicts) = judged("our requests against GitHub's description of its API", &lines).await else { return };
     for (place, (line, verdict)) in lines.iter().zip(&verdicts).enumerate() {

@@ -14,7 +14,7 @@ const MOST: usize = 8;
 /// The commands of a job in the order of their last run, each with how that ended.
 pub(crate) fn commands(work: &Work) -> Vec<CommandRan> {
     let results = work.steps.iter().filter_map(|step| step.results.as_ref());
-    last_runs(results.flat_map(|results| of_step(results)))
+    last_runs(results.flat_map(of_step))
 }
 
 /// What a step stored that an older release wrote names none.

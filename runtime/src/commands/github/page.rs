@@ -36,12 +36,14 @@ pub(super) struct Registration {
     pub options: HttpOptions,
 }
 
+type Keep = Box<dyn Fn(&AppCredentials) -> anyhow::Result<()> + Send + Sync>;
+
 struct Page {
     registration: Registration,
     /// `127.0.0.1:4711`: a browser that was led here under another name is not answered.
     host: String,
     /// Stores the credentials before the browser is told: GitHub gives them away only once.
-    keep: Box<dyn Fn(&AppCredentials) -> anyhow::Result<()> + Send + Sync>,
+    keep: Keep,
     done: mpsc::Sender<anyhow::Result<AppCredentials>>,
     /// Whether a code was taken: a page that is loaded again does not spend another one.
     taken: Mutex<bool>,
@@ -70,7 +72,7 @@ pub(super) async fn serve(
 }
 
 async fn button(State(page): State<Arc<Page>>, request: Request) -> Response {
-    if let Err(refused) = page.check(&request) {
+    if let Some(refused) = page.refusal(&request) {
         return refused;
     }
     let Registration { manifest, site, state, .. } = &page.registration;
@@ -95,7 +97,7 @@ struct Returned {
 }
 
 async fn returned(State(page): State<Arc<Page>>, request: Request) -> Response {
-    if let Err(refused) = page.check(&request) {
+    if let Some(refused) = page.refusal(&request) {
         return refused;
     }
     let site = &page.registration.site;
@@ -130,12 +132,11 @@ async fn returned(State(page): State<Arc<Page>>, request: Request) -> Response {
 }
 
 impl Page {
-    fn check(&self, request: &Request) -> Result<(), Response> {
+    /// The answer to a browser that came under another name.
+    fn refusal(&self, request: &Request) -> Option<Response> {
         let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        match host {
-            Some(host) if host == self.host => Ok(()),
-            _ => Err((StatusCode::MISDIRECTED_REQUEST, format!("this page is at http://{}\n", self.host)).into_response()),
-        }
+        let elsewhere = || (StatusCode::MISDIRECTED_REQUEST, format!("this page is at http://{}\n", self.host)).into_response();
+        (host != Some(&self.host)).then(elsewhere)
     }
 }
 
