@@ -22,6 +22,7 @@
 mod changed;
 mod checkout;
 mod checkpoint;
+mod conflicts;
 mod diff;
 mod error;
 mod git;

@@ -4,6 +4,7 @@
 mod changed;
 mod checkout;
 mod checkpoint;
+mod conflicts;
 mod credentials;
 mod hostile;
 mod keep;

@@ -8,7 +8,8 @@ use git::{Checkout, CommitId, GitError, Remote};
 use github::NewPullRequest;
 use store::steps::Work;
 
-use crate::publish::{Pushed, Told};
+use crate::publish::Told;
+use crate::push::Pushed;
 use crate::{Finalize, report};
 
 /// Where the commit of a follow-up went.

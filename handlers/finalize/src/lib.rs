@@ -3,6 +3,7 @@
 mod allowed;
 mod follow_up;
 mod publish;
+mod push;
 mod report;
 mod review;
 mod template;

@@ -1,22 +1,19 @@
 //! The effects of a job, each in the order intent, look-up, creation, reading back, confirmation.
 
-use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, Kind, Outcome};
 use failpoints::fail_point;
-use git::{Checkout, CommitId, DiffStat, Identity, TreeId};
-use github::{Access, NewPullRequest, Person, PullRequest};
+use github::{NewPullRequest, PullRequest};
 use redact::told;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::effects::{self, EffectName};
-use store::jobs::Job;
 use store::outbox;
-use store::steps::{self, Preparation, Work};
+use store::steps::{self, Work};
 
-use crate::follow_up::{self, Landed};
-use crate::{Finalize, allowed, report, template, withheld};
+use crate::push::{Change, Pushed};
+use crate::{Finalize, report};
 
 /// Where the result of a job is.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -39,28 +36,6 @@ pub struct Links {
     /// Why nothing could be published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unpublished: Option<String>,
-}
-
-/// What became of the change.
-enum Change {
-    /// There is none.
-    None,
-    /// It must not leave, for this reason.
-    Withheld { cause: String },
-    /// It is at the remote.
-    Pushed(Pushed),
-    /// It is at the remote, on a branch beside the one that it goes on with, and the job ends like this.
-    Beside(Pushed, Outcome),
-}
-
-/// A commit that is at the remote.
-pub(crate) struct Pushed {
-    pub branch: String,
-    pub base: String,
-    pub commit: CommitId,
-    pub stat: DiffStat,
-    /// The repository's own template for pull requests.
-    pub template: Option<String>,
 }
 
 /// Where it is told that a commit is at the remote.
@@ -114,98 +89,6 @@ impl Finalize {
             links.comment = Some(self.comment(epoch, work, &told, number, &notes).await?);
         }
         Ok((outcome, links))
-    }
-
-    /// Builds the commit from the last checkpoint and pushes it, unless it holds a secret. What the repository does not
-    /// allow to be changed is left out, whatever the job's worker thought of it, and told in `notes`.
-    async fn push(
-        &self,
-        ctx: &Ctx,
-        epoch: Epoch,
-        work: &Work,
-        outcome: &Outcome,
-        preparation: &Preparation,
-        notes: &mut Vec<String>,
-    ) -> Result<Change, HandlerError> {
-        let job = &work.job;
-        let Some(base) = &job.base_commit else { return Ok(Change::None) };
-        let last = work.steps.last().map_or(0, |step| step.step_no);
-        let Some((tree, pack)) = steps::checkpoint(&self.db, job.job_id, last).await.map_err(failure::of_store)? else {
-            return Ok(Change::None);
-        };
-        let base: CommitId = base.parse().map_err(failure::of_git)?;
-        let tree: TreeId = tree.parse().map_err(failure::of_git)?;
-        let remote = config::remote(&*self.forge, &job.repository, job.remote.as_deref(), Access::Write).await?;
-        let lease = self.checkouts.join(format!("{}-{epoch}", job.job_id));
-        let folder = std::fs::create_dir_all(&lease).and_then(|()| tempfile::Builder::new().prefix("publish-").tempdir_in(&lease));
-        let folder = folder.with_context(|| format!("cannot create a folder in {}", lease.display()))?;
-        let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
-        let against: Option<CommitId> = preparation.against.as_deref().map(str::parse).transpose().map_err(failure::of_git)?;
-        if let Some(against) = &against {
-            mirror.bring(against, &ctx.cancel).await.map_err(failure::of_git)?;
-        }
-        let checkout = Checkout::create(&mirror, &base, &folder.path().join("checkout"), &ctx.cancel).await.map_err(failure::of_git)?;
-        checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
-        let trusted = against.as_ref().unwrap_or(&base);
-        let tree = allowed::part(&checkout, trusted, &tree, notes).await?;
-        let stat = checkout.stat(&tree).await.map_err(failure::of_git)?;
-        if stat.files == 0 {
-            return Ok(Change::None);
-        }
-        if let Some(cause) = withheld::reason(&checkout, &tree).await? {
-            return Ok(Change::Withheld { cause });
-        }
-        let template = template::read(&checkout, trusted).await?;
-        let (author, requester) = self.people(job).await?;
-        let message = report::commit_message(job, outcome, requester.as_ref());
-        let commit = checkout.commit(&tree, &message, &author, None, job.created_at).await.map_err(failure::of_git)?;
-        let branch = report::branch(job);
-        let base_branch = match &job.input.base {
-            Some(branch) => branch.clone(),
-            None => mirror.default_branch().unwrap_or("HEAD").to_owned(),
-        };
-        let detail = json!({ "branch": branch, "commit": commit.as_str() });
-        effects::intend(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
-        fail_point!(AfterBranchIntent);
-        let ours = effects::intended_commits(&self.db, job.job_id).await.map_err(failure::of_store)?;
-        let ours = ours.iter().map(|commit| commit.parse()).collect::<Result<Vec<CommitId>, _>>().map_err(failure::of_git)?;
-        let landed = match &job.input.head {
-            Some(head) => self.push_on(&checkout, (&base, &commit), &remote, (head, &branch), &ours).await?,
-            None => {
-                self.git.push(&checkout, &commit, &remote, &branch, &ours).await.map_err(failure::of_git)?;
-                Landed::OnBranch(branch)
-            }
-        };
-        fail_point!(AfterPush);
-        let branch = landed.branch().to_owned();
-        let there = self.git.remote_branch(&remote, &branch).await.map_err(failure::of_git)?;
-        if there.as_ref() != Some(&commit) {
-            return Err(HandlerError::RetryAfter {
-                after: std::time::Duration::from_secs(2),
-                message: format!("branch {branch} was pushed at {commit} and reads back as {there:?}"),
-            });
-        }
-        let detail = json!({ "branch": branch, "commit": commit.as_str() });
-        effects::confirm(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
-        fail_point!(AfterBranch);
-        let pushed = Pushed { branch, base: base_branch, commit, stat, template };
-        match (&landed, &job.input.head) {
-            (Landed::Beside { branch, moved_to }, Some(head)) => {
-                let moved = follow_up::moved(head, branch, &pushed.commit, moved_to.as_ref());
-                Ok(Change::Beside(pushed, moved))
-            }
-            _ => Ok(Change::Pushed(pushed)),
-        }
-    }
-
-    /// Who makes the commit, and who asked for it, where the forge knows them.
-    async fn people(&self, job: &Job) -> Result<(Identity, Option<Person>), HandlerError> {
-        let Person { name, email } = self.forge.author().await.map_err(failure::of_forge)?;
-        let requester = match &job.input.requester {
-            Some(login) => self.forge.person(login).await.map_err(failure::of_forge)?,
-            None => None,
-        };
-        Ok((Identity { name, email }, requester))
     }
 
     async fn pull_request(

@@ -9,7 +9,7 @@ use redact::told;
 use store::jobs::Job;
 use store::steps::Work;
 
-use crate::publish::Pushed;
+use crate::push::Pushed;
 use crate::verified;
 
 const MOST_SLUG_CHARS: usize = 40;

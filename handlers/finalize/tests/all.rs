@@ -4,6 +4,7 @@
 mod again;
 mod allowed;
 mod follow_up;
+mod people;
 mod publish;
 mod refused;
 mod review;
@@ -109,7 +110,7 @@ impl World {
         steps::store_reply(&self.test.db, job_id, epoch, &answer).await.unwrap();
         let acted = Acted {
             step_no,
-            results: &json!({}),
+            results: &json!({ "results": [], "commands": [{ "command": "python3 -m unittest", "ending": "exit code 0" }] }),
             checkpoint: Some((checkpoint.tree.as_str(), &checkpoint.pack)),
             left_out: &[],
             took: Duration::from_millis(500),

@@ -46,3 +46,18 @@ async fn what_was_noted_when_the_job_was_prepared_reaches_the_person() {
     let body = world.comments()[0]["body"].as_str().unwrap().to_owned();
     assert!(body.contains(&format!("\n### Notes\n\n- {}\n", notes[0])), "{body}");
 }
+
+#[tokio::test]
+async fn what_reaches_further_than_the_code_is_left_out_and_named_unless_the_repository_permits_it() {
+    for (rules, handed_in) in [("", "price.py"), ("sensitive_changes = [\"workflows\"]\n", ".github/workflows/ci.yml\nprice.py")] {
+        let world = World::with(&[("price.py", "def price():\n    return 1\n"), (".codeteam.toml", rules)]).await;
+        let (job_id, epoch) = world.job(asked()).await;
+        let files = [("price.py", FIXED), (".github/workflows/ci.yml", "on: push\n"), ("CODEOWNERS", "* @mallory\n")];
+        world.step_with(job_id, epoch, 1, &files).await;
+        let links = world.finalize(job_id, epoch, succeeded()).await.unwrap().links;
+        assert_eq!(world.repository.git(&["diff", "--name-only", "main", &links.branch.unwrap()]).await, handed_in);
+        let body = world.pulls()[0]["body"].as_str().unwrap().to_owned();
+        assert!(body.contains("does not permit a job to change codeowners (sensitive_changes): `CODEOWNERS`\n"), "{body}");
+        assert_eq!(body.contains("to change workflows"), rules.is_empty(), "{body}");
+    }
+}

@@ -58,8 +58,13 @@ pub(crate) async fn run(args: Doctor, json: bool, mut settings: Settings) -> Out
     if !args.offline {
         checks.extend(providers(&settings).await);
     }
+    checks.push(github_app(&settings, args.offline).await);
     checks.push(match settings.webhook_secrets.len() {
-        0 => Check { what: "webhooks", state: State::Missing, found: "GITHUB_WEBHOOK_SECRET is not set: webhooks are refused".to_owned() },
+        0 => Check {
+            what: "webhooks",
+            state: State::Missing,
+            found: "GITHUB_WEBHOOK_SECRET is not set: without a GitHub App webhooks are refused".to_owned(),
+        },
         1 => Check { what: "webhooks", state: State::Ok, found: "GITHUB_WEBHOOK_SECRET is set".to_owned() },
         _ => Check { what: "webhooks", state: State::Ok, found: "two secrets are set: a rotation is under way".to_owned() },
     });
@@ -94,6 +99,24 @@ async fn tool(name: &'static str, arguments: &[&str], settings: &Settings, remed
         }
         Ok(output) => Check { what: name, state: State::Bad, found: format!("does not run ({:?}): {remedy}", output.exit) },
         Err(error) => Check { what: name, state: State::Bad, found: format!("{error}: {remedy}") },
+    }
+}
+
+/// The GitHub App, and whether GitHub knows it with everything it needs.
+async fn github_app(settings: &Settings, offline: bool) -> Check {
+    let check = |state, found| Check { what: "github app", state, found };
+    let app = match Services::new(settings.clone()).github_app() {
+        Ok(Some(app)) => app,
+        Ok(None) => return check(State::Missing, "none is set up: `codeteam github setup` registers one".to_owned()),
+        Err(error) => return check(State::Bad, format!("{error:#}")),
+    };
+    if offline {
+        return check(State::Ok, format!("App {} of {}; GitHub was not asked", app.id(), app.site().web()));
+    }
+    match app.about().await {
+        Ok(about) if about.missing().is_empty() => check(State::Ok, format!("{}, {}", about.name, about.html_url)),
+        Ok(about) => check(State::Bad, format!("{}; `codeteam github check` says more", about.missing().join("; "))),
+        Err(error) => check(State::Bad, error.to_string()),
     }
 }
 
