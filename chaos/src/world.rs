@@ -146,6 +146,8 @@ impl World {
             ("DATABASE_URL", database.url()),
             ("DATABASE_CONNECTIONS", (plan.slots + 4).to_string()),
             ("CODETEAM_STATE_DIR", text(folder.join("state"))),
+            // The world belongs to whoever torments it.
+            ("CODETEAM_USER", "root".to_owned()),
             ("TMPDIR", text(folder.join("tmp"))),
             ("ANTHROPIC_API_KEY", KEY.to_owned()),
             ("ANTHROPIC_BASE_URL", format!("http://{}", model_door.address())),

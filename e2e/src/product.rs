@@ -37,7 +37,9 @@ impl Codeteam {
     pub fn new(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         let state = tempfile::Builder::new().prefix("e2e-state-").tempdir().expect("a temporary folder can be made");
         let command = tools::command(binary().to_str().expect("the path is text")).args(arguments);
-        Self { command: command.env("CODETEAM_STATE_DIR", state.path()).timeout(Duration::from_secs(120)), state: Some(state) }
+        // The tests' folders and repositories are those of whoever runs them.
+        let command = command.env("CODETEAM_USER", "root").env("CODETEAM_STATE_DIR", state.path());
+        Self { command: command.timeout(Duration::from_secs(120)), state: Some(state) }
     }
 
     /// Sets a variable.

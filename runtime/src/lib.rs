@@ -29,9 +29,9 @@ use clap::Parser;
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
     // Before anything secret is read.
-    process::sandbox::protect_this_process();
+    config::first(<step::Step as config::Configured>::work());
     let cli = cli::Cli::parse();
-    match commands::run(cli) {
+    match commands::begin(&cli).and_then(|()| commands::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             screen::progress(&format!("codeteam: {failure}"));

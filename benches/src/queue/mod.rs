@@ -219,7 +219,7 @@ async fn idle(observer: &Observer) -> Result<()> {
     let name = test.value("current_database()").await;
     let log = folder.path().join("work.log");
     let command = Command::new(&binary).arg("work").path(&settings.path);
-    let command = command.env("DATABASE_URL", test.url.expose()).env("CODETEAM_STATE_DIR", folder.path());
+    let command = command.env("DATABASE_URL", test.url.expose()).env("CODETEAM_STATE_DIR", folder.path()).env("CODETEAM_USER", "root");
     let mut work: Service = start(&command, &log)?;
     said(&mut work, &log, "listening for notifications").await?;
     tokio::time::sleep(SETTLED).await;

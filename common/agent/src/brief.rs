@@ -32,6 +32,8 @@ pub struct Brief {
     pub diff: Option<String>,
     /// What a change may touch.
     pub allowed_paths: AllowedPaths,
+    /// What commands may reach over the network, where that is something: a sentence or more.
+    pub network: Option<String>,
     /// What was tried before the job was handed over to this mode, where it was.
     pub handed_over: Option<HandOver>,
 }

@@ -51,7 +51,7 @@ pub(crate) fn task(brief: &Brief) -> String {
         ("map", &map(brief)),
         ("diff", &diff(brief)),
         ("mode", mode.trim()),
-        ("tests", &tests(brief)),
+        ("tests", &[tests(brief)].into_iter().chain(brief.network.clone()).collect::<Vec<_>>().join(" ")),
         ("steps", &steps.to_string()),
         ("tokens", &tokens.to_string()),
         ("seconds", &(active_ms / 1000).to_string()),

@@ -149,6 +149,7 @@ pub fn brief() -> Brief {
         map: Some("src/cart.py\n    3  def total(items):".into()),
         diff: None,
         allowed_paths: AllowedPaths::all(),
+        network: None,
         handed_over: None,
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use crate::{Configured, Environment, Services, Settings, logging};
+use crate::{Configured, Environment, Root, Services, Settings, logging, root};
 
 /// Makes ring the process's one source of cryptography. Harmless when called again.
 pub fn install_crypto() {
@@ -14,6 +14,7 @@ pub fn install_crypto() {
 
 /// Runs a handler as a Lambda function until its environment ends.
 pub fn run<H: Configured>() -> ExitCode {
+    root::first(H::work());
     match start::<H>() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -24,12 +25,12 @@ pub fn run<H: Configured>() -> ExitCode {
 }
 
 fn start<H: Configured>() -> anyhow::Result<()> {
-    process::sandbox::protect_this_process();
     logging::to_stderr(logging::Format::Json, "info");
     // Lambda's client panics without it.
     if Environment::of_process().only(&["AWS_LAMBDA_RUNTIME_API"]).is_empty() {
         bail!("this program is started by the Lambda runtime: run it under `cargo lambda watch`, or use `codeteam invoke {}`", H::NAME);
     }
+    root::begin(Root::GivenUp)?;
     install_crypto();
     let services = Services::new(Settings::from_env()?);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {

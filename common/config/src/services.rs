@@ -29,6 +29,11 @@ pub trait Configured: Handler {
     /// # Errors
     /// What is missing and how to provide it.
     fn configure(services: &Services) -> impl Future<Output = anyhow::Result<Self>> + Send;
+
+    /// What the handler has done as the users of its sandbox's slots, beside commands.
+    fn work() -> process::spawner::Work {
+        crate::root::no_work
+    }
 }
 
 /// The settings and what is made from them.

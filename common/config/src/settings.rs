@@ -13,6 +13,7 @@ use store::retention::Keep;
 
 use crate::Environment;
 use crate::logging::Format;
+use crate::networks::Networks;
 
 /// Every setting there is. `Debug` shows no secret.
 #[derive(Clone, Debug)]
@@ -95,6 +96,8 @@ pub struct Settings {
     pub sandbox: Level,
     /// `CODETEAM_TOOLCHAINS`: folders beside those of `PATH` that tools may read and run, separated by colons.
     pub toolchains: Vec<PathBuf>,
+    /// `CODETEAM_NETWORK` and `CODETEAM_FETCH_HOSTS`: the networks that repositories may ask for.
+    pub networks: Networks,
     /// `PATH`: where tools are looked for.
     pub path: String,
     /// Every secret among the settings, with its variable: what the redactor looks for.
@@ -124,9 +127,15 @@ impl Settings {
     /// The first variable that cannot be understood.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_env() -> Result<Self, SettingsError> {
-        let root = rustix::process::geteuid().is_root();
+        let root = rustix::process::geteuid().is_root() || process::spawner::root_is_given_up();
         let settings = Self::read(|name| std::env::var(name).ok(), root)?;
-        let settings = Self { environment: Environment::of_process(), ..settings };
+        let mut environment = Environment::of_process();
+        if process::spawner::root_is_given_up() {
+            // The home of root is closed to whom we are now.
+            environment.0.retain(|(name, _)| name != "HOME");
+            environment.0.push(("HOME".into(), settings.state_dir.clone().into()));
+        }
+        let settings = Self { environment, ..settings };
         settings.register(Redactor::of_process());
         Ok(settings)
     }
@@ -144,14 +153,7 @@ impl Settings {
             secrets.borrow_mut().extend(secret.iter().map(|secret| (name.to_owned(), secret.clone())));
             secret
         };
-        let home = text("HOME").map(PathBuf::from);
-        let directory = |own: &str, xdg: &str, in_home: &str, service: &str| {
-            let fallback = || match (&home, root) {
-                (Some(home), false) => text(xdg).map_or_else(|| home.join(in_home), PathBuf::from).join("codeteam"),
-                _ => Path::new(service).join("codeteam"),
-            };
-            text(own).map_or_else(fallback, PathBuf::from)
-        };
+        let (state_dir, cache_dir) = folders(text, root);
         let caps = "a whole number greater than 0 (it can only lower the mode's cap)";
         let months = "a whole number of months greater than 0";
         let whole = "a whole number greater than 0";
@@ -181,8 +183,8 @@ impl Settings {
             token_cap: positive(text, "TOKEN_CAP", caps)?,
             time_limit_ms: positive(text, "TIME_LIMIT_MS", caps)?,
             cost_cap: positive::<i64>(text, "COST_CAP_MICROUSD", caps)?.map(MicroUsd),
-            state_dir: directory("CODETEAM_STATE_DIR", "XDG_STATE_HOME", ".local/state", "/var/lib"),
-            cache_dir: directory("CODETEAM_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "/var/cache"),
+            state_dir,
+            cache_dir,
             postgres_bin: text("CODETEAM_POSTGRES_BIN").map(PathBuf::from),
             invoke_key: text("CODETEAM_INVOKE_ACCESS_KEY").zip(secret("CODETEAM_INVOKE_SECRET_KEY")),
             proxy: secret("HTTPS_PROXY"),
@@ -205,6 +207,7 @@ impl Settings {
             forwarded_for: parsed::<u8>(text, "CODETEAM_FORWARDED_FOR", "1 or 0")? == Some(1),
             sandbox: parsed(text, "CODETEAM_SANDBOX", "none, seccomp, landlock, uid or full")?.unwrap_or(Level::Full),
             toolchains: text("CODETEAM_TOOLCHAINS").map(|list| std::env::split_paths(&list).collect()).unwrap_or_default(),
+            networks: Networks::read(text)?,
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
             environment: Environment::default(),
             secrets: secrets.take(),
@@ -246,6 +249,20 @@ impl Settings {
             cost_microusd: self.cost_cap.unwrap_or(caps.cost_microusd),
         })
     }
+}
+
+/// Where state and cache lie.
+pub(crate) fn folders(text: impl Fn(&str) -> Option<String>, root: bool) -> (PathBuf, PathBuf) {
+    let home = text("HOME").map(PathBuf::from);
+    let directory = |own: &str, xdg: &str, in_home: &str, service: &str| {
+        let fallback = || match (&home, root) {
+            (Some(home), false) => text(xdg).map_or_else(|| home.join(in_home), PathBuf::from).join("codeteam"),
+            _ => Path::new(service).join("codeteam"),
+        };
+        text(own).map_or_else(fallback, PathBuf::from)
+    };
+    let state = directory("CODETEAM_STATE_DIR", "XDG_STATE_HOME", ".local/state", "/var/lib");
+    (state, directory("CODETEAM_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "/var/cache"))
 }
 
 fn parsed<T: FromStr>(text: impl Fn(&str) -> Option<String>, name: &'static str, expected: &str) -> Result<Option<T>, SettingsError> {

@@ -5,7 +5,8 @@
 //! [`run_attached`] lends it our terminal. Whatever is started dies with the future or the value that
 //! owns it, together with its process group.
 //!
-//! [`sandbox`] has the walls around what untrusted code runs.
+//! [`sandbox`] has the walls around what untrusted code runs, [`spawner`] the process that starts it where this one has given up
+//! root.
 //!
 //! [`postgres`] starts private PostgreSQL servers for demonstrations, local use and tests.
 //!
@@ -25,6 +26,7 @@ mod undertaker;
 
 pub mod postgres;
 pub mod sandbox;
+pub mod spawner;
 
 pub use command::Command;
 pub use error::ProcessError;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::Capture;
-use crate::sandbox::{self, Excess, Run, Watch};
-use crate::spawn::{Streams, spawn, spawn_attached};
+use crate::sandbox::{self, Broker, Excess, Run, Watch};
+use crate::spawn::{Pipes, spawn_attached, spawn_piped};
 use crate::{Command, ProcessError};
 
 /// How long the output of a killed group may take to end. A process that left the group can hold the
@@ -23,6 +23,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// How long the kernel may take to bury a killed child. Only a process that waits for a broken disk
 /// needs longer, and it is left to be reaped in the background.
 const REAP: Duration = Duration::from_secs(2);
+
+/// The variable that tells a command with loopback which ports it has, as `FIRST-LAST`.
+const PORTS: &str = "CODETEAM_PORTS";
 
 /// How a command ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -118,7 +121,15 @@ pub async fn run(mut command: Command, cancel: &CancellationToken) -> Result<Out
     if let Some(all) = &all {
         command = command.env(sandbox::MARK, all.mark());
     }
-    let (mut child, mut group) = spawn(&command, Streams { stdin: Stdio::piped(), stdout: Stdio::piped(), stderr: Stdio::piped() })?;
+    let failed = |source| ProcessError::Spawn { program: command.name(), source };
+    let mut broker = command.sandbox.as_ref().map(Broker::of).transpose().map_err(failed)?.flatten();
+    if let (Some(broker), Some(sandbox)) = (&broker, &mut command.sandbox) {
+        sandbox.first_port = broker.first_port();
+        command.env.extend(broker.ports().map(|ports| (PORTS.into(), ports.into())));
+    }
+    let theirs = broker.as_mut().and_then(Broker::other_end);
+    let (mut child, Pipes { stdin, stdout, stderr }, mut group) = spawn_piped(&command, theirs)?;
+    let _brokering = broker.map(Broker::serve);
     group.watch();
     if let Some(all) = &mut all {
         all.led_by(child.id());
@@ -132,12 +143,9 @@ pub async fn run(mut command: Command, cancel: &CancellationToken) -> Result<Out
     };
     let mut too_much = Box::pin(too_much);
     let lost = |source| ProcessError::Lost { program: command.name(), source };
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut kept_stdout, mut kept_stderr) = (Capture::new(command.output_cap), Capture::new(command.output_cap));
     let streams = async {
-        tokio::try_join!(feed(stdin, &command.stdin), async { kept_stdout.read(stdout.expect("stdout is piped")).await }, async {
-            kept_stderr.read(stderr.expect("stderr is piped")).await
-        },)
+        tokio::try_join!(feed(stdin, &command.stdin), kept_stdout.read(stdout), kept_stderr.read(stderr))
     };
     let mut streams = Box::pin(streams);
     let deadline = started + command.timeout;
@@ -198,8 +206,7 @@ pub async fn run_attached(command: Command, cancel: &CancellationToken) -> Resul
 }
 
 /// A child may end or close its input without having read everything: that is its right.
-async fn feed(stdin: Option<ChildStdin>, bytes: &[u8]) -> io::Result<()> {
-    let mut stdin = stdin.expect("stdin is piped");
+async fn feed(mut stdin: ChildStdin, bytes: &[u8]) -> io::Result<()> {
     match stdin.write_all(bytes).await {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),

@@ -3,10 +3,12 @@
 
 mod builds;
 mod escapes;
+mod network;
 mod postgres;
 mod run;
 mod sandbox;
 mod service;
+mod spawner;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -6,6 +6,7 @@ mod github;
 mod money;
 mod queue;
 mod refusals;
+mod root;
 mod sandbox;
 mod schedules;
 mod steer;

@@ -37,6 +37,7 @@ impl Watch {
             assert!(binary.exists(), "{} is missing: type `cargo build --workspace --bins`, or `make test`, which does", binary.display());
             let command = tools::command(binary.to_str().unwrap())
                 .env("DATABASE_URL", url)
+                .env("CODETEAM_USER", "root")
                 .env("AWS_LAMBDA_RUNTIME_API", format!("http://127.0.0.1:{port}/.rt/{handler}"))
                 .env("AWS_LAMBDA_FUNCTION_NAME", *handler)
                 .env("AWS_LAMBDA_FUNCTION_VERSION", "1")

@@ -1,5 +1,6 @@
 //! The second half of a step: the tools.
 
+use std::path::Path;
 use std::time::Duration;
 
 use agent::{AgentError, Environment, ToolContext, ToolsRan, run_tools};
@@ -17,7 +18,7 @@ use crate::checkouts::JobCheckout;
 use crate::{Step, Turn};
 
 /// What one command of a tool may use of the machine; what all its processes may use together is in its sandbox.
-const LIMITS: Limits = Limits {
+pub(crate) const LIMITS: Limits = Limits {
     processes: Some(1024),
     data_bytes: Some(8 << 30),
     file_size_bytes: Some(1 << 30),
@@ -35,10 +36,7 @@ impl Step {
         }
         self.checkouts.begin(job_id, epoch).await?;
         let started = Instant::now();
-        let environment = Environment::new(&self.path, &checkout.home).behind(checkout.sandbox.clone());
-        let environment = variables(self.path.as_ref())
-            .iter()
-            .fold(environment, |environment, (name, value)| environment.with(name, &value.display().to_string()));
+        let environment = environment(&self.path, &checkout.home).behind(checkout.sandbox.clone());
         let context = ToolContext {
             workspace: &checkout.workspace,
             environment: &environment,
@@ -59,7 +57,10 @@ impl Step {
         let took = started.elapsed();
         fail_point!(AfterTools);
         let checkpoint = match ran.changed {
-            true => Some(checkout.git.checkpoint().await.map_err(failure::of_git)?),
+            true => {
+                checkout.open_up().await?;
+                Some(checkout.git.checkpoint().await.map_err(failure::of_git)?)
+            }
             false => None,
         };
         fail_point!(AfterCheckpoint);
@@ -109,6 +110,12 @@ impl Step {
         fail_point!(AfterResults);
         Ok(self.checkouts.end(turn.job_id(), turn.epoch, turn.step_no()).await?)
     }
+}
+
+/// The variables of a job's commands.
+pub(crate) fn environment(path: &str, home: &Path) -> Environment {
+    let found = variables(path.as_ref());
+    found.iter().fold(Environment::new(path, home), |environment, (name, value)| environment.with(name, &value.display().to_string()))
 }
 
 /// What the newest step did, as it is stored.

@@ -14,7 +14,7 @@ use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, JobId};
 use failpoints::fail_point;
-use git::{Checkout, CommitId, Git};
+use git::{Checkout, CommitId, Git, GitError};
 use github::{Access, Forge};
 use process::Sandbox;
 use store::Db;
@@ -22,8 +22,10 @@ use store::jobs::Job;
 use store::steps::{self, Prepared, Work};
 use tokio::time::Instant;
 
+use crate::act::environment;
 use crate::base::Base;
 use crate::maps::Maps;
+use crate::prepare;
 use crate::review::{self, Commits};
 use crate::walls::Walls;
 
@@ -39,6 +41,18 @@ pub(crate) struct JobCheckout {
     pub home: PathBuf,
     /// What the tools run behind.
     pub sandbox: Sandbox,
+    /// What the model is told about the network.
+    pub network: Option<String>,
+}
+
+impl JobCheckout {
+    /// Lets us read what the job has written, where it did not let us.
+    pub(crate) async fn open_up(&self) -> anyhow::Result<()> {
+        let Some(slot) = self.sandbox.slot().cloned() else { return Ok(()) };
+        let workspace = self.git.workspace().to_owned();
+        let opened = tokio::task::spawn_blocking(move || slot.open_up(&[&workspace])).await?;
+        opened.with_context(|| format!("cannot open {} for reading", self.git.workspace().display()))
+    }
 }
 
 /// Where jobs are checked out. Cheap to clone.
@@ -68,7 +82,7 @@ impl Checkouts {
 
     /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
     /// commit and the last checkpoint. The first preparation fixes the base commit.
-    pub(crate) async fn open(&self, ctx: &Ctx, db: &Db, epoch: Epoch, work: &Work) -> Result<JobCheckout, HandlerError> {
+    pub(crate) async fn open(&self, ctx: &Ctx, db: &Db, epoch: Epoch, work: &Work, path: &str) -> Result<JobCheckout, HandlerError> {
         let job = &work.job;
         let folder = self.folder(job.job_id, epoch);
         let done = work.steps.iter().filter(|step| step.results.is_some()).map(|step| step.step_no.unsigned_abs()).max().unwrap_or(0);
@@ -100,24 +114,45 @@ impl Checkouts {
         }
         self.walls.close(&folder)?;
         let checkout = Checkout::create(&mirror, &base, &folder, &ctx.cancel).await.map_err(failure::of_git)?;
+        let mut is_as_in_base = true;
         if let Some((tree, pack)) = steps::checkpoint(db, job.job_id, done as i32).await.map_err(failure::of_store)? {
             let tree = tree.parse().map_err(failure::of_git)?;
             checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
+            is_as_in_base = match checkout.changed(&tree).await {
+                Ok(changed) => !changed.iter().any(|file| prepare::steers(&file.path)),
+                Err(GitError::TooLarge { .. }) => false,
+                Err(error) => return Err(failure::of_git(error)),
+            };
         }
         let said = self.base(db, job, epoch, &checkout, against.as_ref()).await?;
         self.walls.raise(&folder, &[checkout.workspace(), &home(&folder)?])?;
+        let opened = self.job_checkout(checkout, Arc::clone(&said), &folder)?;
+        let mut notes = said.notes.clone();
+        notes.extend(self.fetched(&opened, is_as_in_base, path, ctx).await?);
         fail_point!(BeforePrepared);
         let prepared = Prepared {
             base_commit: base.as_str(),
             against: against.as_ref().map(CommitId::as_str),
-            notes: &said.notes,
+            notes: &notes,
             caps: said.project.caps,
             took: started.elapsed(),
         };
         steps::prepared(db, job.job_id, epoch, prepared).await.map_err(failure::of_store)?;
         fail_point!(AfterPrepared);
         self.end(job.job_id, epoch, done).await?;
-        self.job_checkout(checkout, said, &folder)
+        Ok(opened)
+    }
+
+    /// Fetches what the job depends on, if it may; what a person should know about its network. What the job itself has
+    /// changed must not say what is fetched, and from where.
+    async fn fetched(&self, checkout: &JobCheckout, is_as_in_base: bool, path: &str, ctx: &Ctx) -> Result<Vec<String>, HandlerError> {
+        let given = self.walls.network(checkout.base.project.network);
+        let Some(proxy) = given.fetches else { return Ok(given.told.filter(|_| given.is_refused).into_iter().collect()) };
+        if !is_as_in_base {
+            return Ok(vec!["dependencies: not fetched again, since the job has changed files that say what is fetched".to_owned()]);
+        }
+        let environment = environment(path, &checkout.home);
+        Ok(prepare::fetch(&checkout.sandbox, proxy, checkout.git.workspace(), &environment, &ctx.cancel).await?)
     }
 
     fn job_checkout(&self, git: Checkout, base: Arc<Base>, folder: &Path) -> Result<JobCheckout, HandlerError> {
@@ -125,8 +160,9 @@ impl Checkouts {
         let workspace = Workspace::open(git.workspace()).with_context(|| format!("cannot open {}", git.workspace().display()))?;
         let workspace = workspace.allowing(base.project.allowed_paths.clone());
         let lender = git.lender().map_err(failure::of_git)?;
-        let sandbox = self.walls.around(folder, lender, vec![git.workspace().to_owned(), home.clone()])?;
-        Ok(JobCheckout { git, workspace, base, home, sandbox })
+        let given = self.walls.network(base.project.network);
+        let sandbox = self.walls.around(folder, lender, vec![git.workspace().to_owned(), home.clone()], given.network)?;
+        Ok(JobCheckout { git, workspace, base, home, sandbox, network: given.told })
     }
 
     /// From now on the checkout is in no known state.
@@ -220,7 +256,11 @@ async fn read_marker(folder: &Path) -> Option<u32> {
     tokio::fs::read_to_string(marker(folder)).await.ok()?.parse().ok()
 }
 
+/// What belongs to the user of a slot is removed by that user.
 async fn remove(folder: &Path) -> std::io::Result<()> {
+    let theirs = ["workspace", "home"].map(|name| folder.join(name));
+    let cleared = tokio::task::spawn_blocking(move || theirs.iter().try_for_each(|folder| process::sandbox::clear(folder)));
+    cleared.await.map_err(std::io::Error::other)??;
     match tokio::fs::remove_dir_all(folder).await {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -10,6 +10,7 @@ mod checkouts;
 mod ending;
 mod known;
 mod maps;
+mod prepare;
 mod review;
 mod think;
 mod walls;
@@ -32,8 +33,7 @@ use store::{Db, queue};
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use base::Base;
-use checkouts::Checkouts;
+use checkouts::{Checkouts, JobCheckout};
 use known::Memory;
 pub use walls::Walls;
 
@@ -126,8 +126,8 @@ impl Handler for Step {
             return Ok(end);
         }
         let span = tracing::info_span!("prepare", job.id = %request.job_id, epoch = request.epoch.0);
-        let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work).instrument(span).await?;
-        if let Some(end) = turn.heed(&checkout.base) {
+        let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work, &self.path).instrument(span).await?;
+        if let Some(end) = turn.heed(&checkout) {
             return Ok(end);
         }
         if turn.next_half() == Half::Think {
@@ -192,7 +192,9 @@ impl Turn<'_> {
     }
 
     /// Takes what the repository says about its jobs into the turn; what that ends the job with, if it does.
-    fn heed(&mut self, base: &Base) -> Option<StepResponse> {
+    fn heed(&mut self, checkout: &JobCheckout) -> Option<StepResponse> {
+        let base = &checkout.base;
+        self.brief.network = checkout.network.clone();
         self.caps = base.project.caps.lower(self.caps);
         self.brief.caps = self.caps;
         self.brief.instructions = base.instructions.clone();
@@ -282,6 +284,7 @@ impl Step {
             map: None,
             diff: None,
             allowed_paths: AllowedPaths::all(),
+            network: None,
             handed_over,
         };
         Ok(Turn { epoch: request.epoch, model, provider, replaceable, caps, brief, history, asks_summary: None, work })
@@ -341,9 +344,13 @@ fn decode(provider: &dyn Provider, model: &ModelInfo, raw: &str) -> Result<Reply
 }
 
 impl Configured for Step {
+    fn work() -> process::spawner::Work {
+        agent::work_as_slot
+    }
+
     async fn configure(services: &Services) -> Result<Self> {
         let settings = services.settings.clone();
-        let walls = Walls::new(settings.sandbox_level(), settings.readable());
+        let walls = Walls::new(settings.sandbox_level(), settings.readable()).allowing(settings.networks.clone());
         let step = Self::new(services.db().await?, services.providers()?, services.git(), services.forge().await?, services.checkouts());
         Ok(Self {
             models: services.models()?,

@@ -8,6 +8,7 @@ mod hand_over;
 mod hints;
 mod interrupted;
 mod loops;
+mod networks;
 mod project;
 mod questions;
 mod replies;

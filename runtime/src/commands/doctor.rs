@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use config::{Probe, Services, Settings};
 use domain::Mode;
-use process::sandbox::{Level, Machine};
+use process::sandbox::{Level, Machine, Network, Proxy};
 use process::{Command, Exit, PostgresOptions};
 use redact::Redactor;
 use serde::Serialize;
@@ -71,6 +71,7 @@ pub(crate) async fn run(args: Doctor, json: bool, mut settings: Settings) -> Out
     checks.extend(weak_secrets());
     checks.push(writable(&settings));
     checks.extend(walls(&settings));
+    checks.push(networks(&settings));
     let bad = checks.iter().filter(|check| check.state == State::Bad).count();
     screen::data(json, &checks, || {
         let line = |check: &Check| {
@@ -229,7 +230,22 @@ fn walls(settings: &Settings) -> Vec<Check> {
     checks
 }
 
+/// Which networks repositories may ask for, and whether this machine can hold commands to them.
+fn networks(settings: &Settings) -> Check {
+    let (level, machine) = (settings.sandbox_level(), Machine::this());
+    let told = |network: &Network| match network.objection(level, machine) {
+        None => network.name().to_owned(),
+        Some(objection) => format!("no {}: {objection}", network.name()),
+    };
+    let possible: Vec<String> = [Network::Fetch(Proxy::default()), Network::Loopback].iter().map(told).collect();
+    let found = format!("this machine can give commands {}; CODETEAM_NETWORK allows {}", possible.join("; "), settings.networks);
+    Check { what: "network", state: State::Ok, found }
+}
+
 fn writable(settings: &Settings) -> Check {
+    if let Err(error) = config::prepare_service_folders() {
+        return Check { what: "state", state: State::Bad, found: error.to_string() };
+    }
     let directory = &settings.state_dir;
     let found = directory.display().to_string();
     match std::fs::create_dir_all(directory).and_then(|()| tempfile::tempfile_in(directory)) {

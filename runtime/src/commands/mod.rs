@@ -29,13 +29,23 @@ mod workers;
 
 use clap::CommandFactory;
 use config::logging::{self, Format};
-use config::{Services, Settings};
+use config::{Root, Services, Settings};
 use tracing_subscriber::{Layer, Registry};
 
 use crate::cli::{Cli, Command, Migrate};
 use crate::exit::{Failure, Outcome};
 use crate::invoke_api::LogTailLayer;
 use crate::{screen, state, telemetry};
+
+/// Starts the spawner of what runs tools, and gives up root where nobody's own files are worked on, before a secret is loaded.
+pub(crate) fn begin(cli: &Cli) -> Result<(), Failure> {
+    let root = match cli.command {
+        Command::Serve(_) | Command::Work(_) => Root::GivenUp,
+        Command::Up(_) | Command::Run(_) | Command::Demo(_) | Command::Eval(_) | Command::Invoke(_) => Root::Kept,
+        _ => return Ok(()),
+    };
+    config::begin(root).map_err(Failure::Environment)
+}
 
 /// Runs the command of `cli`.
 pub(crate) fn run(cli: Cli) -> Outcome {

@@ -3,6 +3,7 @@
 mod apply_patch;
 mod edit_file;
 mod environment;
+mod far;
 mod finish;
 mod list_files;
 mod read_file;
@@ -25,6 +26,7 @@ use tracing::Instrument;
 use tracing::field::Empty;
 
 pub use environment::Environment;
+pub use far::work_as_slot;
 pub use toolboxes::Toolboxes;
 
 use crate::{Change, ToolsRan, Workspace, untrusted};
@@ -163,6 +165,7 @@ impl Toolbox {
     async fn run(&self, call: &ToolCall, provider: ProviderName, ctx: &ToolContext<'_>) -> Result<ToolOutput, ToolError> {
         let slot = ctx.environment.sandbox().and_then(Sandbox::slot).filter(|_| FILE_TOOLS.contains(&call.name.as_str()));
         match (self.named(&call.name), slot) {
+            (Some((spec, _)), Some(slot)) if slot.is_with_spawner() => far::run(slot, &spec.name, &call.input, ctx).await,
             (Some((_, tool)), Some(slot)) => {
                 slot.acting(tool.run(call.input.clone(), ctx)).await.map_err(|error| ToolError::Fatal(error.into()))?
             }

@@ -37,7 +37,7 @@ impl Tool for Shell {
             name: NAME.to_owned(),
             description:
                 "Runs a command with sh at the root of the repository and answers its exit code and output, of which the first and \
-                          the last 5,000 bytes are kept. There is no terminal, no input and no network, not even to this machine itself; only the repository and $HOME \
+                          the last 5,000 bytes are kept. There is no terminal, no input and, unless the task says so, no network, not even to this machine itself; only the repository and $HOME \
                           can be written, and whatever it starts ends with it."
                     .to_owned(),
             input_schema: json!({

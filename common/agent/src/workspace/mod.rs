@@ -49,6 +49,11 @@ impl Workspace {
         &self.root
     }
 
+    /// What of it may be changed.
+    pub(crate) fn allowed(&self) -> &AllowedPaths {
+        &self.allowed
+    }
+
     /// The folder itself.
     pub(crate) fn dir(&self) -> &Dir {
         &self.dir

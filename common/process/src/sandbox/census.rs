@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::Sandbox;
 use super::usage::kib;
-use crate::spawn::kill_user;
+use crate::spawn::end_user;
 
 /// The variable that tells whose an orphan is.
 pub(crate) const MARK: &str = "CODETEAM_COMMAND";
@@ -143,7 +143,7 @@ impl Members {
 
     fn kill(&self) {
         if let Some(user) = self.user
-            && let Err(error) = kill_user(user)
+            && let Err(error) = end_user(user)
         {
             tracing::warn!("cannot end what the user {user} runs: {error}");
         }

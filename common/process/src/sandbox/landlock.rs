@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr,
     RulesetError, Scope, path_beneath_rules,
 };
 
-use super::{Profile, system};
+use super::{Profile, network::PORTS, system};
 
 /// The version that the rules below are written for and tested with. Older kernels hold what they know.
 const NEWEST: ABI = ABI::V6;
@@ -26,7 +26,7 @@ pub(super) fn abi() -> u8 {
 
 /// The rules of `profile`, to be put on a child. Opens what it names, so links on the way are followed now
 /// and not when the rules are used.
-pub(super) fn rules(profile: &Profile) -> Result<RulesetCreated, RulesetError> {
+pub(super) fn rules(profile: &Profile, first_port: Option<u16>) -> Result<RulesetCreated, RulesetError> {
     let read = AccessFs::from_read(NEWEST);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
     Ruleset::default()
@@ -38,7 +38,14 @@ pub(super) fn rules(profile: &Profile) -> Result<RulesetCreated, RulesetError> {
         .add_rules(path_beneath_rules(system::ETC.iter().map(|name| Path::new("/etc").join(name)), read & !AccessFs::Execute))?
         .add_rules(path_beneath_rules(system::DEVICES.iter().map(Path::new), device))?
         .add_rules(path_beneath_rules(&profile.read, read))?
-        .add_rules(path_beneath_rules(&profile.write, writable()))
+        .add_rules(path_beneath_rules(&profile.write, writable()))?
+        .add_rules(first_port.into_iter().flat_map(ports).map(Ok::<_, RulesetError>))
+}
+
+/// To listen on the ports of a command and on one that the system chooses, which it does among them; to connect to them.
+fn ports(first: u16) -> impl Iterator<Item = NetPort> {
+    let all = (first..first + PORTS).map(|port| NetPort::new(port, AccessNet::BindTcp | AccessNet::ConnectTcp));
+    all.chain([NetPort::new(0, AccessNet::BindTcp)])
 }
 
 /// Everything but devices and sockets, which nothing could be done with.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::{landlock, seccomp};
+use super::{landlock, network, seccomp};
 
 /// Which walls stand around a command. Each is stronger than those before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -83,6 +83,8 @@ pub struct Machine {
     pub landlock_abi: u8,
     /// Whether system calls can be filtered.
     pub seccomp: bool,
+    /// Whether the sockets of a command can be made by us: what the network profiles `fetch` and `loopback` need.
+    pub brokers_sockets: bool,
     /// Whether we may become other users, and end what they run: root, with the capabilities for it.
     pub users: bool,
 }
@@ -91,7 +93,7 @@ impl Machine {
     /// This machine, looked at once.
     pub fn this() -> Self {
         static THIS: OnceLock<Machine> = OnceLock::new();
-        *THIS.get_or_init(|| Self { landlock_abi: landlock::abi(), seccomp: seccomp::works(), users: may_become_others() })
+        *THIS.get_or_init(|| Self { landlock_abi: landlock::abi(), seccomp: seccomp::works(), brokers_sockets: network::works(), users: may_become_others() || crate::spawner::is_there() })
     }
 
     /// The most that it can give, and not more than `most`.
@@ -99,6 +101,7 @@ impl Machine {
         let wanted = Self {
             landlock_abi: if most.has_landlock() { self.landlock_abi } else { 0 },
             seccomp: self.seccomp && most.has_seccomp(),
+            brokers_sockets: self.brokers_sockets,
             users: self.users && most.has_own_user(),
         };
         wanted.level()
@@ -128,7 +131,8 @@ impl fmt::Display for Machine {
     }
 }
 
-fn may_become_others() -> bool {
+/// Whether this process has what it takes to become other users, and to end what they run.
+pub(crate) fn may_become_others() -> bool {
     let needed = CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::KILL | CapabilitySet::CHOWN;
     rustix::process::geteuid().is_root() && capabilities(None).is_ok_and(|sets| sets.effective.contains(needed))
 }
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_level_is_what_the_machine_gives_and_never_more_than_is_wanted() {
-        let all = Machine { landlock_abi: 6, seccomp: true, users: true };
+        let all = Machine { landlock_abi: 6, seccomp: true, brokers_sockets: true, users: true };
         assert_eq!(Level::ALL.map(|most| all.level_up_to(most)), Level::ALL);
         let fargate = Machine { landlock_abi: 0, ..all };
         let expected = [Level::None, Level::Seccomp, Level::Seccomp, Level::Uid, Level::Uid];

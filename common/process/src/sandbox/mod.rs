@@ -16,6 +16,7 @@ mod census;
 mod landlock;
 mod layers;
 mod level;
+mod network;
 mod profile;
 mod seccomp;
 mod slot;
@@ -24,13 +25,17 @@ mod usage;
 mod watch;
 
 pub use level::{Level, Machine, protect_this_process};
-pub use profile::{Network, Profile};
-pub use slot::{Slot, SlotError, Slots};
+pub use network::{Network, Proxy, REGISTRIES};
+pub use profile::Profile;
+pub use slot::{Slot, SlotError, Slots, clear};
 pub use system::{Unreachable, toolchains, unreachable, variables};
 pub use watch::Excess;
 
 pub(crate) use census::{MARK, Run, registered, threads_of};
 pub(crate) use layers::Layers;
+pub(crate) use network::Broker;
+pub(crate) use level::may_become_others;
+pub(crate) use slot::{groups, is_slot};
 pub(crate) use watch::Watch;
 
 use std::sync::Arc;
@@ -41,6 +46,8 @@ pub struct Sandbox {
     pub(crate) profile: Arc<Profile>,
     pub(crate) level: Level,
     pub(crate) slot: Option<Slot>,
+    /// The first of the ports that a command with loopback has, from its start on.
+    pub(crate) first_port: Option<u16>,
 }
 
 impl Sandbox {
@@ -49,7 +56,7 @@ impl Sandbox {
     pub fn new(profile: Arc<Profile>, level: Level, slot: Option<Slot>) -> Self {
         let level = if slot.is_some() { level } else { level.without_own_user() };
         let slot = slot.filter(|_| level.has_own_user());
-        Self { profile, level, slot }
+        Self { profile, level, slot, first_port: None }
     }
 
     /// The same walls around another profile.
@@ -61,6 +68,18 @@ impl Sandbox {
     /// The user that commands run as, where it is not ours; files are read and written as that user as well.
     pub fn slot(&self) -> Option<&Slot> {
         self.slot.as_ref()
+    }
+
+    /// The same walls, with another network.
+    #[must_use]
+    pub fn reaching(self, network: Network) -> Self {
+        let profile = Profile::clone(&self.profile).reaching(network);
+        self.around(profile)
+    }
+
+    /// What may be reached over sockets.
+    pub fn network(&self) -> &Network {
+        &self.profile.network
     }
 
     /// The walls that stand.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::Network;
+
 /// Paths, network and amounts of one job. Whatever is not named is not there for the command.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -19,19 +21,16 @@ pub struct Profile {
     pub disk_bytes: u64,
 }
 
-/// What a command may reach over sockets.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[non_exhaustive]
-pub enum Network {
-    /// Nothing, this machine included. A pair of sockets between its own processes is all there is.
-    #[default]
-    None,
-}
-
 impl Profile {
     /// Reads the system and `read`, writes `write`, no network, three quarters of the machine's memory and
     /// 16 GiB of disk.
     pub fn new(read: Vec<PathBuf>, write: Vec<PathBuf>) -> Self {
         Self { read, write, network: Network::None, memory_bytes: super::usage::most_memory(), disk_bytes: 16 << 30 }
+    }
+
+    /// The same with another network.
+    #[must_use]
+    pub fn reaching(self, network: Network) -> Self {
+        Self { network, ..self }
     }
 }

@@ -13,6 +13,8 @@ use seccompiler::{
     sock_filter,
 };
 
+use super::Network;
+
 /// The newest call that was looked at: `file_setattr` of Linux 6.17. Numbers are the same on every machine
 /// since 424.
 const NEWEST_CALL: u32 = 469;
@@ -30,20 +32,26 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// Those of every sandbox, made once.
-    pub(super) fn get() -> io::Result<&'static Self> {
-        static FILTERS: OnceLock<Option<Filters>> = OnceLock::new();
+    /// Those of every sandbox with this network, made once.
+    pub(super) fn get(network: &Network) -> io::Result<&'static Self> {
+        static FILTERS: [OnceLock<Option<Filters>>; 3] = [const { OnceLock::new() }; 3];
+        let (index, open): (usize, &[i64]) = match network {
+            Network::None => (0, &[]),
+            // Both are answered by us; what is said here would come first.
+            Network::Fetch(_) => (1, &[libc::SYS_socket, libc::SYS_connect]),
+            Network::Loopback => (2, &[libc::SYS_socket, libc::SYS_connect, libc::SYS_bind, libc::SYS_listen]),
+        };
         let unsupported = || io::Error::new(io::ErrorKind::Unsupported, "no filter of system calls for this kind of machine");
-        FILTERS.get_or_init(|| Self::compile().ok()).as_ref().ok_or_else(unsupported)
+        FILTERS[index].get_or_init(|| Self::compile(open).ok()).as_ref().ok_or_else(unsupported)
     }
 
-    fn compile() -> Result<Self, seccompiler::BackendError> {
+    fn compile(open: &[i64]) -> Result<Self, seccompiler::BackendError> {
         let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
         let program = |rules: Vec<(i64, Vec<SeccompRule>)>, errno: i32| -> Result<BpfProgram, seccompiler::BackendError> {
             let rules = rules.into_iter().collect();
             SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno.unsigned_abs()), architecture)?.try_into()
         };
-        let mut refused: Vec<_> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+        let mut refused: Vec<_> = REFUSED.iter().filter(|call| !open.contains(call)).map(|call| (*call, Vec::new())).collect();
         refused.extend(conditional()?);
         let mut missing = unknown_is_missing();
         missing.extend(program(MISSING.iter().map(|call| (*call, Vec::new())).collect(), libc::ENOSYS)?);
@@ -60,7 +68,7 @@ impl Filters {
 
 /// Whether filters can be made here and the kernel takes them. Tried on a thread that ends.
 pub(super) fn works() -> bool {
-    let attempt = || Filters::get().is_ok_and(|filters| filters.apply().is_ok());
+    let attempt = || Filters::get(&Network::None).is_ok_and(|filters| filters.apply().is_ok());
     std::thread::Builder::new().name("probe".to_owned()).spawn(attempt).is_ok_and(|thread| thread.join().unwrap_or(false))
 }
 
@@ -90,7 +98,12 @@ fn conditional() -> Result<Vec<(i64, Vec<SeccompRule>)>, seccompiler::BackendErr
         libc::CLONE_NEWNET,
     ];
     let namespace = |flag: libc::c_int| when(0, MaskedEq(flag.unsigned_abs().into()), flag.unsigned_abs().into());
+    let fast_open = |argument| when(argument, MaskedEq(libc::MSG_FASTOPEN.unsigned_abs().into()), libc::MSG_FASTOPEN.unsigned_abs().into());
     Ok(vec![
+        // Sending connects as well with it, and no wall looks at where to.
+        (libc::SYS_sendto, vec![fast_open(3)?]),
+        (libc::SYS_sendmsg, vec![fast_open(2)?]),
+        (libc::SYS_sendmmsg, vec![fast_open(3)?]),
         // A connected pair of streams cannot be pointed elsewhere; datagrams can.
         (
             libc::SYS_socketpair,

@@ -11,6 +11,7 @@ use rustix::process::{getegid, geteuid, getgroups, getpriority_user};
 use rustix::thread::{Gid, Uid, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::spawn::kill_user;
+use crate::spawner;
 
 /// The first user of a slot. Nobody else on the machine may have these numbers: Debian and systemd give out
 /// none of them.
@@ -32,6 +33,9 @@ pub enum SlotError {
         /// Why.
         source: io::Error,
     },
+    /// The spawner, which gives the users away, did not.
+    #[error("no user of the sandbox is given out: {0}")]
+    Spawner(io::Error),
 }
 
 /// The users of this machine's slots. Processes share them by file locks, which the kernel gives back when a
@@ -51,8 +55,51 @@ impl Default for Slots {
 #[derive(Clone, Debug)]
 pub struct Slot {
     uid: u32,
-    // Held for its lock.
-    _lock: Arc<File>,
+    hold: Arc<Hold>,
+}
+
+/// What keeps a user taken.
+#[derive(Debug)]
+enum Hold {
+    /// A lock of our own.
+    Lock { _file: File },
+    /// The spawner has the lock; it is told when it is not needed any more.
+    Spawner(u32),
+    /// Somebody else keeps it.
+    Elsewhere,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Self::Spawner(uid) = self {
+            spawner::release(*uid);
+        }
+    }
+}
+
+/// Empties `folder` where it belongs to the user of a slot, held or not, and only the spawner can: what is left can be removed
+/// by us.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn clear(folder: &Path) -> io::Result<()> {
+    match folder.symlink_metadata() {
+        Ok(status) if is_slot(status.uid()) && status.is_dir() && spawner::is_there() => {
+            spawner::tend(status.uid(), "clear", folder).map(drop)
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The groups of all slots.
+pub(crate) fn groups() -> Vec<Gid> {
+    (FIRST_UID..FIRST_UID + COUNT).map(Gid::from_raw).collect()
+}
+
+/// Whether `uid` is a slot's.
+pub(crate) fn is_slot(uid: u32) -> bool {
+    (FIRST_UID..FIRST_UID + COUNT).contains(&uid)
 }
 
 impl Slots {
@@ -61,6 +108,9 @@ impl Slots {
     /// # Errors
     /// When none is free, or the locks cannot be used.
     pub fn take(&self) -> Result<Slot, SlotError> {
+        if let Some(taken) = spawner::take(None) {
+            return taken?.map(Slot::held_by_spawner).ok_or(SlotError::Full);
+        }
         let users = FIRST_UID..FIRST_UID + COUNT;
         for uid in users.filter(|uid| getpriority_user(Uid::from_raw(*uid)).is_ok()) {
             // Taking it ends what runs; where somebody holds it, that is their job's.
@@ -77,11 +127,15 @@ impl Slots {
     /// When the locks cannot be used.
     pub fn take_owner_of(&self, folder: &Path) -> Result<Option<Slot>, SlotError> {
         let owner = folder.symlink_metadata().map(|status| status.uid()).ok();
-        let owner = owner.filter(|uid| (FIRST_UID..FIRST_UID + COUNT).contains(uid));
+        let owner = owner.filter(|uid| is_slot(*uid));
         owner.map_or(Ok(None), |uid| self.try_take(uid))
     }
 
-    fn try_take(&self, uid: u32) -> Result<Option<Slot>, SlotError> {
+    /// The user `uid`, when it is free.
+    pub(crate) fn try_take(&self, uid: u32) -> Result<Option<Slot>, SlotError> {
+        if let Some(taken) = spawner::take(Some(uid)) {
+            return Ok(taken?.map(Slot::held_by_spawner));
+        }
         let failed = |source| SlotError::Locks { folder: self.folder.to_path_buf(), source };
         fs::create_dir_all(&*self.folder).map_err(failed)?;
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(self.folder.join(uid.to_string()));
@@ -91,11 +145,43 @@ impl Slots {
             other => other.map_err(|error| failed(error.into()))?,
         }
         kill_user(uid).map_err(failed)?;
-        Ok(Some(Slot { uid, _lock: Arc::new(file) }))
+        Ok(Some(Slot { uid, hold: Arc::new(Hold::Lock { _file: file }) }))
     }
 }
 
 impl Slot {
+    pub(crate) fn held_elsewhere(uid: u32) -> Self {
+        Self { uid, hold: Arc::new(Hold::Elsewhere) }
+    }
+
+    fn held_by_spawner(uid: u32) -> Self {
+        Self { uid, hold: Arc::new(Hold::Spawner(uid)) }
+    }
+
+    /// Whether only the spawner can do something as this user: we have no right to become it.
+    pub fn is_with_spawner(&self) -> bool {
+        matches!(*self.hold, Hold::Spawner(_))
+    }
+
+    /// Has the spawner do `work` (see [`spawner::Work`]) as this user.
+    ///
+    /// # Errors
+    /// What the work says, or that it came to no end.
+    pub async fn ask(&self, work: &str, input: &[u8]) -> io::Result<Vec<u8>> {
+        spawner::act(self.uid, work, input).await
+    }
+
+    /// Lets our own process read everything in `folders`, which are this user's, where it cannot by itself.
+    ///
+    /// # Errors
+    /// The first thing that cannot be opened.
+    pub fn open_up(&self, folders: &[&Path]) -> io::Result<()> {
+        match self.is_with_spawner() && !geteuid().is_root() {
+            true => folders.iter().try_for_each(|folder| spawner::tend(self.uid, "open up", folder).map(drop)),
+            false => Ok(()),
+        }
+    }
+
     /// The user, and its group.
     pub fn uid(&self) -> u32 {
         self.uid
@@ -129,6 +215,9 @@ impl Slot {
     /// # Errors
     /// The first thing that could not be given.
     pub fn give(&self, folder: &Path) -> io::Result<()> {
+        if self.is_with_spawner() {
+            return spawner::give(self.uid, folder);
+        }
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder)? {

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use super::census::Members;
 use super::usage::{disk_bytes, disk_is_nearly_full};
-use super::{Profile, Sandbox};
+use super::{Profile, Sandbox, Slot};
+use crate::spawner;
 
 /// How often memory and the free space of the disk are looked at.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -49,12 +50,13 @@ impl fmt::Display for Excess {
 /// Somebody who looks.
 pub(crate) struct Watch {
     profile: Arc<Profile>,
+    slot: Option<Slot>,
     members: Members,
 }
 
 impl Watch {
     pub(crate) fn new(sandbox: &Sandbox, members: Members) -> Self {
-        Self { profile: Arc::clone(&sandbox.profile), members }
+        Self { profile: Arc::clone(&sandbox.profile), slot: sandbox.slot.clone(), members }
     }
 
     /// Waits until the command has used too much. A command that ends within a quarter of a second is never
@@ -64,9 +66,9 @@ impl Watch {
         loop {
             sleep(INTERVAL).await;
             let walk = Instant::now() >= next_walk;
-            let (profile, members) = (Arc::clone(&self.profile), self.members.clone());
+            let (profile, slot, members) = (Arc::clone(&self.profile), self.slot.clone(), self.members.clone());
             let started = Instant::now();
-            let looked = tokio::task::spawn_blocking(move || look(&profile, &members, walk)).await;
+            let looked = tokio::task::spawn_blocking(move || look(&profile, slot.as_ref(), &members, walk)).await;
             if let Ok(Some(excess)) = looked {
                 return excess;
             }
@@ -77,7 +79,7 @@ impl Watch {
     }
 }
 
-fn look(profile: &Profile, members: &Members, walk: bool) -> Option<Excess> {
+fn look(profile: &Profile, slot: Option<&Slot>, members: &Members, walk: bool) -> Option<Excess> {
     if members.memory_bytes() > profile.memory_bytes {
         return Some(Excess::Memory { limit_bytes: profile.memory_bytes });
     }
@@ -85,6 +87,10 @@ fn look(profile: &Profile, members: &Members, walk: bool) -> Option<Excess> {
     if profile.write.iter().any(|folder| disk_is_nearly_full(folder)) {
         return Some(Excess::DiskNearlyFull);
     }
-    let too_much = walk && disk_bytes(&profile.write).is_none_or(|used| used > profile.disk_bytes);
+    let used = || match slot.filter(|slot| slot.is_with_spawner()) {
+        Some(slot) => spawner::disk_bytes(slot.uid(), &profile.write),
+        None => disk_bytes(&profile.write),
+    };
+    let too_much = walk && used().is_none_or(|used| used > profile.disk_bytes);
     too_much.then_some(Excess::Disk { limit_bytes: profile.disk_bytes })
 }

@@ -338,7 +338,14 @@ def stream(family, address):
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         connection.settimeout(5)
         connection.connect(address)
-        escaped()
+        reached(connection, address)
+
+
+def reached(connection, address):
+    """Whether a connection leads to an address: one that somebody else puts in its place does not."""
+    if connection.family == socket.AF_UNIX:
+        return escaped()
+    escaped(connection.getpeername()[:2] == address[:2])
 
 
 @attempt
@@ -381,6 +388,70 @@ def listens_on_this_machine():
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         escaped()
+
+
+@attempt
+def listens_on_a_port_of_its_choice():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 11_000 + os.getpid() % 1000))
+        listener.listen()
+        escaped()
+
+
+@attempt
+def connects_to_this_machine_by_its_other_address():
+    stream(socket.AF_INET, (E("E_OTHER"), int(E("E_OTHER_PORT"))))
+
+
+@attempt
+def connects_a_socket_again():
+    address = ("127.0.0.1", int(E("E_TCP")))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        unspecified = ctypes.create_string_buffer(16)
+        libc.connect(connection.fileno(), unspecified, 16)
+        connection.connect(address)
+        reached(connection, address)
+
+
+@attempt
+def connects_by_sending():
+    address = ("127.0.0.1", int(E("E_TCP")))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.sendto(b"x", 0x20000000, address)
+        reached(connection, address)
+
+
+@attempt
+def connects_by_a_message():
+    address = ("127.0.0.1", int(E("E_TCP")))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.sendmsg([b"x"], [], 0x20000000, address)
+        reached(connection, address)
+
+
+@attempt
+def frees_a_socket_from_its_device():
+    address = (E("E_OTHER"), int(E("E_OTHER_PORT")))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        connection.setsockopt(socket.SOL_SOCKET, 25, b"\0")
+        connection.connect(address)
+        reached(connection, address)
+
+
+@attempt
+def sends_a_datagram_by_ipv6():
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+        escaped(sender.sendto(b"x", ("::1", int(E("E_UDP6")))) == 1)
+
+
+@attempt
+def asks_for_a_name():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.connect(("127.0.0.1", int(E("E_UDP"))))
+        escaped(asker.send(bytes(12) + b"\7example\0\0\1\0\1") > 0)
 
 
 @attempt

@@ -6,7 +6,9 @@ mod scene;
 
 use std::collections::BTreeSet;
 
-use process::sandbox::{Level, Machine};
+use process::sandbox::{Level, Machine, Network, Proxy};
+use process::{Command, run};
+use tokio_util::sync::CancellationToken;
 
 use scene::Scene;
 
@@ -45,6 +47,15 @@ const OPEN: &[(&str, &[Level])] = &[
     ("writes_to_the_shared_folder_for_temporary_files", &[Level::Uid, Level::Seccomp]),
 ];
 
+/// What each network is for, and no escape: to have a socket, and to listen.
+fn meant(network: &Network) -> &'static [&'static str] {
+    match network {
+        Network::Fetch(_) => &["opens_a_socket_of_any_family"],
+        Network::Loopback => &["listens_on_this_machine", "opens_a_socket_of_any_family"],
+        _ => &[],
+    }
+}
+
 /// The fewest attempts that there must be.
 const FEWEST: usize = 40;
 
@@ -53,38 +64,94 @@ fn open_at(level: Level) -> BTreeSet<String> {
 }
 
 /// Makes every attempt behind the walls of `level` and compares what got out with what is known to.
-async fn exactly_what_is_known_gets_out(level: Level) {
+async fn exactly_what_is_known_gets_out(level: Level, network: Network) {
     let machine = Machine::this();
-    if !machine.users || (machine.landlock_abi < 6 && [Level::Full, Level::Landlock].contains(&level)) {
+    if let Some(objection) = network.objection(level, machine) {
+        return eprintln!("skipped: {level} has no {}: {objection}", network.name());
+    }
+    if (!machine.users && level.has_own_user()) || (machine.landlock_abi < 6 && [Level::Full, Level::Landlock].contains(&level)) {
         return eprintln!("skipped: {level} needs root and Landlock ABI 6; this machine has {machine}");
     }
-    let scene = Scene::set(Some(level)).await;
+    let name = network.name();
+    let expected: BTreeSet<String> = open_at(level).into_iter().chain(meant(&network).iter().map(|name| (*name).to_owned())).collect();
+    let scene = Scene::set(Some(level), network).await;
     let out = scene.attempt_all().await;
     let got_out: BTreeSet<String> = out.iter().filter(|attempt| attempt.escaped).map(|attempt| attempt.name.clone()).collect();
-    let said: Vec<_> = out.iter().filter(|attempt| open_at(level).contains(&attempt.name) != attempt.escaped).collect();
-    assert_eq!(got_out, open_at(level), "{level}: {said:#?}");
-    assert!(scene.is_unharmed(), "{level}: what is attacked has changed");
+    let said: Vec<_> = out.iter().filter(|attempt| expected.contains(&attempt.name) != attempt.escaped).collect();
+    assert_eq!(got_out, expected, "{level}, network {name}: {said:#?}");
+    assert!(scene.is_unharmed(), "{level}, network {name}: what is attacked has changed");
 }
 
 #[tokio::test]
 async fn with_root_and_landlock_nothing_gets_out() {
     assert_eq!(open_at(Level::Full), BTreeSet::new());
-    exactly_what_is_known_gets_out(Level::Full).await;
+    exactly_what_is_known_gets_out(Level::Full, Network::None).await;
 }
 
 #[tokio::test]
 async fn with_root_and_without_landlock_exactly_what_is_known_gets_out() {
-    exactly_what_is_known_gets_out(Level::Uid).await;
+    exactly_what_is_known_gets_out(Level::Uid, Network::None).await;
 }
 
 #[tokio::test]
 async fn without_root_and_with_landlock_exactly_what_is_known_gets_out() {
-    exactly_what_is_known_gets_out(Level::Landlock).await;
+    exactly_what_is_known_gets_out(Level::Landlock, Network::None).await;
 }
 
 #[tokio::test]
 async fn without_root_and_landlock_exactly_what_is_known_gets_out() {
-    exactly_what_is_known_gets_out(Level::Seccomp).await;
+    exactly_what_is_known_gets_out(Level::Seccomp, Network::None).await;
+}
+
+#[tokio::test]
+async fn with_a_proxy_as_the_way_out_nothing_more_gets_out() {
+    for level in [Level::Full, Level::Uid, Level::Landlock, Level::Seccomp] {
+        let proxy = Proxy::new(["registry.test=127.0.0.1:9"]).unwrap();
+        exactly_what_is_known_gets_out(level, Network::Fetch(proxy)).await;
+    }
+}
+
+#[tokio::test]
+async fn with_loopback_nothing_more_gets_out() {
+    for level in [Level::Full, Level::Landlock] {
+        exactly_what_is_known_gets_out(level, Network::Loopback).await;
+    }
+}
+
+/// Started by the test after it, as somebody who never was root.
+#[tokio::test]
+#[ignore = "made by another test as another user"]
+async fn what_a_person_can_have_holds_for_a_person() {
+    assert!(!rustix::process::geteuid().is_root() && !Machine::this().users);
+    let proxy = Proxy::new(["registry.test=127.0.0.1:9"]).unwrap();
+    for network in [Network::None, Network::Fetch(proxy), Network::Loopback] {
+        for level in [Level::Landlock, Level::Seccomp] {
+            exactly_what_is_known_gets_out(level, network.clone()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_never_was_root_holds_its_commands_as_well() {
+    if !Machine::this().users {
+        return eprintln!("skipped: only root can start a process of another user");
+    }
+    let folder = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let program = folder.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let theirs = folder.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(scene::PERSON), Some(scene::PERSON)).unwrap();
+    let command = Command::new(program)
+        .args(["--ignored", "--exact", "escapes::what_a_person_can_have_holds_for_a_person", "--nocapture"])
+        .user(scene::PERSON, scene::PERSON)
+        .path(crate::PATH)
+        .env("TMPDIR", &theirs)
+        .cwd(&theirs)
+        .timeout(std::time::Duration::from_secs(900));
+    let output = run(command, &CancellationToken::new()).await.unwrap();
+    let (said, complained) = (output.stdout_text(), output.stderr_text());
+    assert!(output.exit.success() && said.contains("1 passed"), "{}\n{said}\n{complained}", output.exit);
 }
 
 #[tokio::test]
@@ -92,7 +159,7 @@ async fn every_attempt_succeeds_where_there_are_no_walls() {
     if !Machine::this().users {
         return eprintln!("skipped: without walls some attempts need root");
     }
-    let out = Scene::set(None).await.attempt_all().await;
+    let out = Scene::set(None, Network::None).await.attempt_all().await;
     let failed: Vec<_> = out.iter().filter(|attempt| !attempt.escaped).collect();
     assert!(failed.is_empty(), "these prove nothing, since they fail without walls too: {failed:#?}");
     assert!(out.len() >= FEWEST, "{} attempts", out.len());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use process::sandbox::{Level, Profile, Slots};
+use process::sandbox::{Level, Network, Profile, Slots};
 use process::{Command, Limits, Sandbox, run};
+use rustix::process::geteuid;
 use tempfile::TempDir;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{PATH, runs, until};
 
-/// Who runs the sandbox where that is not root.
-const PERSON: u32 = 64_600;
+/// Who runs the sandbox where that is not root, unless we are somebody else already.
+pub(super) const PERSON: u32 = 64_600;
 
 /// These must be made alone: what they use up is shared by all that the user runs.
 const ALONE: &[&str] = &["starts_very_many_processes"];
@@ -41,6 +42,7 @@ pub(super) struct Made {
 pub(super) struct Scene {
     folder: TempDir,
     level: Option<Level>,
+    network: Network,
     environment: BTreeMap<&'static str, String>,
     _processes: Vec<JoinHandle<()>>,
     _sockets: Sockets,
@@ -49,13 +51,16 @@ pub(super) struct Scene {
 struct Sockets {
     tcp: TcpListener,
     tcp6: TcpListener,
+    /// At an address of this machine that others reach it by, where it has one.
+    other: TcpListener,
     udp: UdpSocket,
+    udp6: UdpSocket,
     _files: (UnixListener, UnixDatagram, UnixListener),
 }
 
 impl Scene {
     /// Sets the scene for attempts behind the walls of `level`, or without any.
-    pub(super) async fn set(level: Option<Level>) -> Self {
+    pub(super) async fn set(level: Option<Level>, network: Network) -> Self {
         let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o711)).tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap();
         let owner = Self::owner_at(level);
@@ -89,18 +94,24 @@ impl Scene {
             ("E_DROP", shown(drop)),
             ("E_TCP", sockets.tcp.local_addr().unwrap().port().to_string()),
             ("E_TCP6", sockets.tcp6.local_addr().unwrap().port().to_string()),
+            ("E_OTHER", sockets.other.local_addr().unwrap().ip().to_string()),
+            ("E_OTHER_PORT", sockets.other.local_addr().unwrap().port().to_string()),
+            ("E_UDP6", sockets.udp6.local_addr().unwrap().port().to_string()),
             ("E_UDP", sockets.udp.local_addr().unwrap().port().to_string()),
             ("E_UNIX", shown(path.join("stream"))),
             ("E_UNIX_DATAGRAM", shown(path.join("datagram"))),
             ("E_ABSTRACT", abstract_name(&path)),
             ("E_UID", "0".to_owned()),
         ]);
-        Self { folder, level, environment, _processes: processes, _sockets: sockets }
+        Self { folder, level, network, environment, _processes: processes, _sockets: sockets }
     }
 
     /// Who runs the sandbox: where its commands have no user of their own, somebody who is not root.
     fn owner_at(level: Option<Level>) -> u32 {
-        if level.is_some_and(|level| !level.has_own_user()) { PERSON } else { 0 }
+        match geteuid().is_root() {
+            true if level.is_some_and(|level| !level.has_own_user()) => PERSON,
+            _ => geteuid().as_raw(),
+        }
     }
 
     /// Makes every attempt, a few at a time.
@@ -145,12 +156,13 @@ impl Scene {
             .envs(self.environment.iter())
             .env("E_DOOMED", &doomed)
             .timeout(Duration::from_secs(60));
-        if level.is_none() && BY_A_PERSON.contains(&name.as_str()) || level.is_some() && owner != 0 {
+        if level.is_none() && BY_A_PERSON.contains(&name.as_str()) || level.is_some() && owner != 0 && geteuid().is_root() {
             command = command.user(PERSON, PERSON);
         }
         if let Some(level) = level {
             let profile =
                 Profile { memory_bytes: 150_000_000, disk_bytes: 50_000_000, ..Profile::new(vec![attempts], vec![workspace.clone()]) };
+            let profile = profile.reaching(self.network.clone());
             command = command.sandbox(Sandbox::new(Arc::new(profile), level, slot)).limits(Limits {
                 processes: Some(64),
                 data_bytes: Some(200_000_000),
@@ -178,8 +190,7 @@ impl Scene {
 
 /// The attempts that there are.
 pub(super) async fn names() -> Vec<String> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/escapes/attempts.py");
-    let output = run(Command::new("/usr/bin/python3").arg(script), &CancellationToken::new()).await.unwrap();
+    let output = run(Command::new("/usr/bin/python3").arg("-").stdin(include_str!("attempts.py")), &CancellationToken::new()).await.unwrap();
     let door_for_32_bits = |name: &&str| *name != "uses_the_door_for_32_bit_programs" || cfg!(target_arch = "x86_64");
     output.stdout_text().lines().filter(door_for_32_bits).map(str::to_owned).collect()
 }
@@ -194,10 +205,19 @@ impl Sockets {
         Self {
             tcp: TcpListener::bind("127.0.0.1:0").unwrap(),
             tcp6: TcpListener::bind("[::1]:0").unwrap(),
+            other: TcpListener::bind((other_address(), 0)).unwrap(),
+            udp6: UdpSocket::bind("[::1]:0").unwrap(),
             udp: UdpSocket::bind("127.0.0.1:0").unwrap(),
             _files: (files.0, files.1, UnixListener::bind_addr(&address).unwrap()),
         }
     }
+}
+
+/// The address that this machine has in a network, else another one of loopback.
+fn other_address() -> IpAddr {
+    // Nothing is sent: connecting a datagram socket only looks for the way.
+    let looked = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()));
+    looked.map_or(IpAddr::from([127, 0, 0, 2]), |address| address.ip())
 }
 
 fn abstract_name(path: &Path) -> String {
@@ -211,8 +231,8 @@ fn victim(private: &Path, owner: u32, name: &str) -> JoinHandle<()> {
         .path(PATH)
         .env("SECRET", "TOPSECRET")
         .cwd(private)
-        .user(owner, owner)
         .timeout(Duration::from_secs(600));
+    let command = if geteuid().is_root() { command.user(owner, owner) } else { command };
     tokio::spawn(async move {
         run(command, &CancellationToken::new()).await.unwrap();
     })
