@@ -23,6 +23,7 @@ use codeteam::invoke_api::LogTailLayer;
 use config::logging::{self, Format};
 
 fn main() -> ExitCode {
+    process::spawner::serve_if_asked(<echo::Echo as config::Configured>::work());
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // The two halves of a peer: this program runs itself again as a Lambda function and as a server.

@@ -88,6 +88,7 @@ impl Peer {
             ("AWS_LAMBDA_FUNCTION_NAME", name),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "4096"),
+            ("CODETEAM_USER", "root"),
         ]);
         let function = start(&function, &folder.join("cargo-lambda-function.log"))?;
         Self::reached("cargo lambda watch", address, name, vec![function, server]).await.map(Some)
@@ -100,6 +101,7 @@ impl Peer {
         let command = Command::new(program)
             .args(["--runtime-interface-emulator-address", &address.to_string(), "--runtime-api-address", &runtime_api.to_string()])
             .args([std::env::current_exe()?.as_os_str(), echo::FUNCTION.as_ref()])
+            .env("CODETEAM_USER", "root")
             .path(&settings.path);
         let log = folder.join("emulator.log");
         let mut server = start(&command, &log)?;

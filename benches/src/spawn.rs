@@ -17,12 +17,23 @@ const ROUNDS: usize = 500;
 /// What the walls may add at the median.
 const GOAL: Duration = Duration::from_millis(3);
 
-/// Measures and prints.
+/// Measures and prints: commands that are children of ours, and, as root, those that the spawner starts.
 pub(crate) async fn run() -> Result<()> {
+    let levels = Level::ALL.into_iter().filter(|level| *level > Level::None && Machine::this().level_up_to(*level) == *level);
+    let levels: Vec<Level> = levels.collect();
+    measure("children of this process", &levels).await?;
+    if process::spawner::begin(None)? {
+        let levels: Vec<Level> = levels.into_iter().filter(|level| level.has_own_user()).collect();
+        measure("children of the spawner", &levels).await?;
+    }
+    Ok(())
+}
+
+async fn measure(whose: &str, levels: &[Level]) -> Result<()> {
     let machine = Machine::this();
     let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o711)).tempdir()?;
     let mut kinds = vec![("plain", None)];
-    for level in Level::ALL.into_iter().filter(|level| *level > Level::None && machine.level_up_to(*level) == *level) {
+    for level in levels.iter().copied() {
         let workspace = folder.path().join(level.name());
         std::fs::create_dir(&workspace)?;
         let slot = level.has_own_user().then(|| Slots::default().take()).transpose()?;
@@ -44,7 +55,7 @@ pub(crate) async fn run() -> Result<()> {
         }
     }
     let figures: Vec<Figures> = times.iter().map(|times| Figures::of(times)).collect();
-    show(&format!("\nSpawn: `true` from its start to its end, {ROUNDS} each, in turns; this machine has {machine}"));
+    show(&format!("\nSpawn: `true` from its start to its end, {ROUNDS} each, in turns, {whose}; this machine has {machine}"));
     let mut rows = vec![["", "p50 : plain", "p50 - plain", "p50", "p99"].map(str::to_owned).to_vec()];
     for ((name, _), figure) in kinds.iter().zip(&figures) {
         let (ratio, _) = figure.over(&figures[0]);

@@ -13,7 +13,9 @@ pub const FAILPOINT: &str = "CHAOS_FAILPOINT";
 
 /// Whether this process was started under the product's name, or that of its spawner.
 pub fn is_called() -> bool {
-    std::env::args_os().next().is_some_and(|program| Path::new(&program).file_name().is_some_and(|name| name == NAME || name == process::spawner::NAME))
+    std::env::args_os()
+        .next()
+        .is_some_and(|program| Path::new(&program).file_name().is_some_and(|name| name == NAME || name == process::spawner::NAME))
 }
 
 /// The product, armed if the environment says so.

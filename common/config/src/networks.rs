@@ -50,7 +50,8 @@ impl Networks {
     pub(crate) fn read(text: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         const PROFILES: &str = "CODETEAM_NETWORK";
         const HOSTS: &str = "CODETEAM_FETCH_HOSTS";
-        let list = |value: &str| value.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect::<Vec<_>>();
+        let list =
+            |value: &str| value.split(',').map(|entry| entry.trim().to_owned()).filter(|entry| !entry.is_empty()).collect::<Vec<_>>();
         let mut networks = Self::default();
         if let Some(value) = text(PROFILES) {
             let profiles = list(&value).iter().map(|profile| profile.parse()).collect::<Result<Vec<Network>, _>>();

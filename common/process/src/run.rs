@@ -144,9 +144,7 @@ pub async fn run(mut command: Command, cancel: &CancellationToken) -> Result<Out
     let mut too_much = Box::pin(too_much);
     let lost = |source| ProcessError::Lost { program: command.name(), source };
     let (mut kept_stdout, mut kept_stderr) = (Capture::new(command.output_cap), Capture::new(command.output_cap));
-    let streams = async {
-        tokio::try_join!(feed(stdin, &command.stdin), kept_stdout.read(stdout), kept_stderr.read(stderr))
-    };
+    let streams = async { tokio::try_join!(feed(stdin, &command.stdin), kept_stdout.read(stdout), kept_stderr.read(stderr)) };
     let mut streams = Box::pin(streams);
     let deadline = started + command.timeout;
     let mut open = true;

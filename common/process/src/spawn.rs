@@ -115,7 +115,8 @@ pub(crate) fn spawn_piped(command: &Command, broker: Option<OwnedFd>) -> Result<
     let failed = |source| ProcessError::Spawn { program: command.name(), source };
     let far = command.sandbox.as_ref().and_then(Sandbox::slot).is_some_and(Slot::is_with_spawner);
     if !far {
-        let (mut child, group) = spawn_with(command, Streams { stdin: Stdio::piped(), stdout: Stdio::piped(), stderr: Stdio::piped() }, broker)?;
+        let (mut child, group) =
+            spawn_with(command, Streams { stdin: Stdio::piped(), stdout: Stdio::piped(), stderr: Stdio::piped() }, broker)?;
         let pipes = Pipes {
             stdin: child.stdin.take().expect("stdin is piped"),
             stdout: child.stdout.take().expect("stdout is piped"),
@@ -226,9 +227,7 @@ fn prepared(
 /// That there is a folder to run it in.
 fn exists(command: &Command) -> Result<(), ProcessError> {
     match &command.cwd {
-        Some(directory) if !directory.is_dir() => {
-            Err(ProcessError::NoDirectory { program: command.name(), directory: directory.clone() })
-        }
+        Some(directory) if !directory.is_dir() => Err(ProcessError::NoDirectory { program: command.name(), directory: directory.clone() }),
         _ => Ok(()),
     }
 }

@@ -46,9 +46,9 @@ async fn started(place: &TempDir) -> (Service, u32, u32) {
     until("the daemon runs", || daemon.exists()).await;
     let daemon = fs::read_to_string(daemon).unwrap().trim().parse().unwrap();
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", service.id())).unwrap();
-    let spawner = children.split_whitespace().find(|child| {
-        fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.starts_with("codeteam-spawner"))
-    });
+    let spawner = children
+        .split_whitespace()
+        .find(|child| fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.starts_with("codeteam-spawner")));
     let spawner = spawner.unwrap_or_else(|| panic!("no spawner among {children:?}")).parse().unwrap();
     assert!(runs(daemon) && runs(spawner));
     (service, spawner, daemon)
@@ -70,7 +70,8 @@ async fn a_process_without_root_has_its_commands_run_as_a_user_of_their_own() {
     let output = run(spawned(&place, script), &CancellationToken::new()).await.unwrap();
     let said = output.stdout_text();
     assert_eq!(output.exit, Exit::Code(0), "{said}{}", output.stderr_text());
-    let line = |name: &str| said.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap_or_else(|| panic!("{name}: {said}"));
+    let line =
+        |name: &str| said.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap_or_else(|| panic!("{name}: {said}"));
     let commands: Vec<&str> = line("said").split(' ').collect();
     assert!(commands.len() == 3 && commands[0] == commands[1] && commands[0].starts_with("63") && commands[2] == "given", "{said}");
     let lines = [

@@ -29,6 +29,7 @@ impl Scene {
         let repository = Repository::of(&[("README.md", "A shop.\n")]).await;
         std::fs::set_permissions(repository.path.parent().unwrap(), PermissionsExt::from_mode(0o711)).unwrap();
         let scene = Self { db: TestDb::new().await, folder, repository };
+        open_way_to_database(scene.db.url.expose());
         scene.give_repository(USER).await;
         scene
     }
@@ -41,20 +42,35 @@ impl Scene {
     fn command(&self, arguments: &[&str]) -> Codeteam {
         let state = self.folder.path().join("state");
         let cache = self.folder.path().join("cache");
-        Codeteam::new(arguments.iter().copied()).on(self.db.url.expose()).state(&state).env("CODETEAM_CACHE_DIR", cache).env("CODETEAM_USER", USER)
+        Codeteam::new(arguments.iter().copied())
+            .on(self.db.url.expose())
+            .state(&state)
+            .env("CODETEAM_CACHE_DIR", cache)
+            .env("CODETEAM_USER", USER)
     }
 
     async fn job(&self) {
         let remote = self.repository.path.to_str().unwrap();
-        let job = json!({ "repository": "acme/shop", "remote": remote, "input": { "title": "Greet" }, "mode": "mechanic", "model": "scripted" });
+        let job =
+            json!({ "repository": "acme/shop", "remote": remote, "input": { "title": "Greet" }, "mode": "mechanic", "model": "scripted" });
         let enqueue = Codeteam::new(["invoke", "enqueue", "-"]).stdin(job.to_string()).env("CODETEAM_LOCAL_REMOTES", "1");
         enqueue.on(self.db.url.expose()).run().await.json(0);
     }
 }
 
+/// A private server's socket lies in a folder that is closed to others; what a service connects to is not.
+fn open_way_to_database(url: &str) {
+    let Some(host) = url.split(['?', '&']).find_map(|part| part.strip_prefix("host=")) else { return };
+    let folder = host.replace("%2F", "/");
+    if folder.starts_with('/') {
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o711)).unwrap();
+    }
+}
+
 /// The process whose command line begins so.
 fn process(words: &str) -> Option<u32> {
-    let is_it = |id: &u32| std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.starts_with(words.replace(' ', "\0").as_bytes()));
+    let is_it =
+        |id: &u32| std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.starts_with(words.replace(' ', "\0").as_bytes()));
     std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(is_it)
 }
 
@@ -71,7 +87,10 @@ async fn a_worker_without_root_does_a_whole_job_with_files_that_are_a_slots() {
     scene.job().await;
     let script = script(&[
         call("write_file", json!({ "path": "folder/greeting", "content": "one\n" })),
-        call("shell", json!({ "command": "id -u > who; echo two >> folder/greeting; umask 077; mkdir closed; echo hidden > closed/file; mkdir node; chmod 0 node" })),
+        call(
+            "shell",
+            json!({ "command": "id -u > who; echo two >> folder/greeting; umask 077; mkdir closed; echo hidden > closed/file; mkdir node; chmod 0 node" }),
+        ),
         call("edit_file", json!({ "path": "closed/file", "edits": [{ "old": "hidden", "new": "found" }] })),
         call("search", json!({ "pattern": "f.und" })),
         call("finish", json!({ "title": "Greet", "summary": "Greeted.", "confidence": "high" })),

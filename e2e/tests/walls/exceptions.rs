@@ -16,7 +16,7 @@ const PERMITTED: &[(&str, &str, usize)] = &[
     ("common/process/examples/private_postgres.rs", "clippy::disallowed_methods", 1),
     ("common/process/src/sandbox/network/broker.rs", "unsafe_code", 1),
     ("common/process/src/sandbox/network/listeners.rs", "unsafe_code", 1),
-    ("common/process/src/sandbox/network/notify.rs", "unsafe_code", 4),
+    ("common/process/src/sandbox/network/notify.rs", "unsafe_code", 3),
     ("common/process/src/spawn.rs", "clippy::disallowed_methods", 2),
     ("common/process/src/spawn.rs", "unsafe_code", 2),
     ("common/process/src/spawner/mod.rs", "clippy::disallowed_methods", 1),

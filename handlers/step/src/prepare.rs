@@ -34,7 +34,18 @@ const MANAGERS: &[Manager] = &[
     Manager {
         file: "requirements.txt",
         locked: None,
-        command: &["python3", "-m", "pip", "install", "--user", "--only-binary", ":all:", "--no-warn-script-location", "-r", "requirements.txt"],
+        command: &[
+            "python3",
+            "-m",
+            "pip",
+            "install",
+            "--user",
+            "--only-binary",
+            ":all:",
+            "--no-warn-script-location",
+            "-r",
+            "requirements.txt",
+        ],
     },
     Manager { file: "go.mod", locked: None, command: &["go", "mod", "download"] },
 ];
@@ -89,7 +100,10 @@ pub(crate) async fn fetch(
         };
         let said = command.join(" ");
         if let Some(line) = unfetchable(workspace, manager.file) {
-            notes.push(format!("dependencies: `{said}` was not run, since {} has {line:?}: only plain names and versions are fetched", manager.file));
+            notes.push(format!(
+                "dependencies: `{said}` was not run, since {} has {line:?}: only plain names and versions are fetched",
+                manager.file
+            ));
             continue;
         }
         let Some(left) = CAP.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) else {
@@ -161,7 +175,8 @@ mod tests {
 
     #[test]
     fn only_plain_requirements_are_fetched() {
-        for line in ["", "# -e .", "requests", "requests==2.32.0 # --x", "flask[async]>=3; python_version > '3.8'", "a==1 --hash=sha256:00"] {
+        for line in ["", "# -e .", "requests", "requests==2.32.0 # --x", "flask[async]>=3; python_version > '3.8'", "a==1 --hash=sha256:00"]
+        {
             assert!(!is_more_than_a_name(line), "{line}");
         }
         let others = "-e .|-r other.txt|--index-url https://x.example|.|./part|/opt/part|git+https://x.example/a.git|a @ file:///x|part/a.whl|a --global-option=x";

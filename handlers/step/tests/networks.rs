@@ -93,7 +93,8 @@ async fn dependencies_are_fetched_before_the_work_and_commands_have_no_network()
         ("requirements.txt", "-e .\n"),
     ])
     .await;
-    let uses = "node -e 'console.log(\"part is\", require(\"part\"))'; ls script-ran; node -e 'require(\"net\").connect(443, \"127.0.0.1\")'";
+    let uses =
+        "node -e 'console.log(\"part is\", require(\"part\"))'; ls script-ran; node -e 'require(\"net\").connect(443, \"127.0.0.1\")'";
     let mut worker = world.worker("a", json!([shell(uses), finish()]));
     let networks = Networks::of(&[Network::None, Network::Fetch], &[&format!("registry.test=127.0.0.1:{port}")]);
     worker.step = worker.step.behind(Walls::new(level, Vec::new()).allowing(networks));

@@ -93,7 +93,12 @@ impl Machine {
     /// This machine, looked at once.
     pub fn this() -> Self {
         static THIS: OnceLock<Machine> = OnceLock::new();
-        *THIS.get_or_init(|| Self { landlock_abi: landlock::abi(), seccomp: seccomp::works(), brokers_sockets: network::works(), users: may_become_others() || crate::spawner::is_there() })
+        *THIS.get_or_init(|| Self {
+            landlock_abi: landlock::abi(),
+            seccomp: seccomp::works(),
+            brokers_sockets: network::works(),
+            users: may_become_others() || crate::spawner::is_there(),
+        })
     }
 
     /// The most that it can give, and not more than `most`.

@@ -11,8 +11,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Mode;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, getpriority_user, pidfd_open, set_child_subreaper, setsid, wait};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_no_new_privs,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, Gid, Uid, remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
 use super::wire::{Request, Writer};
@@ -21,8 +21,7 @@ use crate::sandbox::{Slot, SlotError, Slots, is_slot, protect_this_process};
 use crate::spawn::{Streams, kill_user, start_for_another};
 
 /// What is kept of root.
-const KEPT: CapabilitySet =
-    CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL).union(CapabilitySet::CHOWN);
+const KEPT: CapabilitySet = CapabilitySet::SETUID.union(CapabilitySet::SETGID).union(CapabilitySet::KILL).union(CapabilitySet::CHOWN);
 
 /// How often the end of everything is looked for, a millisecond apart.
 const PATIENCE: u32 = 2000;

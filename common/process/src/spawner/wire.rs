@@ -198,7 +198,8 @@ mod tests {
     fn a_command_arrives_as_it_was_sent() {
         let profile = Profile::new(vec!["/opt/x".into()], vec!["/w".into(), "/h".into()]);
         let limits = Limits { processes: Some(7), oom_score_adj: Some(1000), ..Limits::default() };
-        let sandbox = Sandbox { profile: Arc::new(profile), level: Level::Full, slot: Some(Slot::held_elsewhere(63_500)), first_port: Some(16_384) };
+        let sandbox =
+            Sandbox { profile: Arc::new(profile), level: Level::Full, slot: Some(Slot::held_elsewhere(63_500)), first_port: Some(16_384) };
         let command = Command::new("/bin/sh").args(["-c", "true"]).env("A", "b").cwd("/w").limits(limits).sandbox(sandbox);
         let bytes = Request::Spawn(Box::new(command.clone())).encode();
         let Request::Spawn(arrived) = Request::decode(&bytes).unwrap() else { panic!("another request") };

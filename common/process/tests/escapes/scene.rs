@@ -190,7 +190,8 @@ impl Scene {
 
 /// The attempts that there are.
 pub(super) async fn names() -> Vec<String> {
-    let output = run(Command::new("/usr/bin/python3").arg("-").stdin(include_str!("attempts.py")), &CancellationToken::new()).await.unwrap();
+    let output =
+        run(Command::new("/usr/bin/python3").arg("-").stdin(include_str!("attempts.py")), &CancellationToken::new()).await.unwrap();
     let door_for_32_bits = |name: &&str| *name != "uses_the_door_for_32_bit_programs" || cfg!(target_arch = "x86_64");
     output.stdout_text().lines().filter(door_for_32_bits).map(str::to_owned).collect()
 }

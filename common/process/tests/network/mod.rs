@@ -236,5 +236,8 @@ async fn a_network_that_cannot_be_enforced_is_refused() {
     let profile = Profile::new(Vec::new(), vec![folder.path().join("workspace")]).reaching(Network::Loopback);
     let sandbox = Sandbox::new(Arc::new(profile), Level::Seccomp, None);
     let error = run(Command::new("/bin/true").sandbox(sandbox), &CancellationToken::new()).await.unwrap_err();
-    assert!(error.to_string().contains("the network profile loopback cannot be enforced: ports are only held apart by Landlock"), "{error}");
+    assert!(
+        error.to_string().contains("the network profile loopback cannot be enforced: ports are only held apart by Landlock"),
+        "{error}"
+    );
 }

@@ -60,7 +60,10 @@ impl Repository {
     /// When git fails.
     pub(super) async fn clone_to(&self, branch: Option<&str>, folder: &Path) -> anyhow::Result<()> {
         let (bare, to) = (self.bare.display().to_string(), folder.display().to_string());
-        self.git.run(&self.bare, &["clone", "--quiet", "--no-hardlinks", "--branch", branch.unwrap_or(&self.branch), &bare, &to]).await.map(drop)
+        self.git
+            .run(&self.bare, &["clone", "--quiet", "--no-hardlinks", "--branch", branch.unwrap_or(&self.branch), &bare, &to])
+            .await
+            .map(drop)
     }
 
     /// What `branch` changes, cut where it is long.

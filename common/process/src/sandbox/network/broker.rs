@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags};
-use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
@@ -140,7 +140,10 @@ async fn make(makes: &Makes, call: Call, connections: &mut Connections) -> io::R
     }
     let [family, kind, protocol, ..] = call.arguments.map(|argument| argument as libc::c_int);
     let flags = kind & !0xf;
-    if kind & 0xf != libc::SOCK_STREAM || ![0, libc::IPPROTO_TCP].contains(&protocol) || flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
+    if kind & 0xf != libc::SOCK_STREAM
+        || ![0, libc::IPPROTO_TCP].contains(&protocol)
+        || flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0
+    {
         return refused(libc::EPERM);
     }
     let nonblocking = flags & libc::SOCK_NONBLOCK != 0;

@@ -80,40 +80,48 @@ pub(super) fn next(listener: BorrowedFd<'_>) -> io::Result<Option<Call>> {
 }
 
 /// Lets the call end with this result, or with an error's number.
-#[expect(unsafe_code, reason = "no library has these requests")]
 pub(super) fn answer(listener: BorrowedFd<'_>, call: Call, result: Result<i64, i32>) -> io::Result<()> {
     let (val, error) = match result {
         Ok(value) => (value, 0),
         Err(errno) => (0, -errno),
     };
     let mut answer = libc::seccomp_notif_resp { id: call.id, val, error, flags: 0 };
-    // SAFETY: the kernel reads the record, which is of the size that the request's number says.
-    done(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) })
+    ask(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &mut answer).map(drop)
 }
 
 /// Puts a copy of `descriptor` among those of the caller, and lets its call end with the number.
-#[expect(unsafe_code, reason = "no library has these requests")]
+///
+/// In two requests, though the kernel has one for both: when a signal comes to us in the middle of that one, the call ends
+/// with 0 and without a descriptor.
 pub(super) fn hand_over(listener: BorrowedFd<'_>, call: Call, descriptor: BorrowedFd<'_>, close_on_exec: bool) -> io::Result<()> {
     let mut given = libc::seccomp_notif_addfd {
         id: call.id,
-        flags: libc::SECCOMP_ADDFD_FLAG_SEND as u32,
+        flags: 0,
         srcfd: descriptor.as_raw_fd().cast_unsigned(),
         newfd: 0,
         newfd_flags: if close_on_exec { libc::O_CLOEXEC.cast_unsigned() } else { 0 },
     };
-    // SAFETY: the kernel reads the record, which is of the size that the request's number says.
-    let made = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut given) };
-    done(made.min(0))
+    match ask(listener, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &mut given)? {
+        Some(made) => answer(listener, call, Ok(made.into())),
+        None => Ok(()),
+    }
 }
 
-/// A call that does not wait any more, since its caller has died, is answered well enough.
-fn done(result: libc::c_int) -> io::Result<()> {
-    match result {
-        0 => Ok(()),
-        _ => match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-            error => Err(error),
-        },
+/// Makes a request of the kernel until no signal is in its way; `None` where the call does not wait any more, since its caller
+/// has died.
+#[expect(unsafe_code, reason = "no library has these requests")]
+fn ask<T>(listener: BorrowedFd<'_>, request: libc::Ioctl, record: &mut T) -> io::Result<Option<libc::c_int>> {
+    loop {
+        // SAFETY: the kernel reads the record, which is the one of this request and of the size that its number says.
+        let answer = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw mut *record) };
+        if answer >= 0 {
+            return Ok(Some(answer));
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+            error if error.raw_os_error() == Some(libc::EINTR) => {}
+            error => return Err(error),
+        }
     }
 }
 

@@ -243,7 +243,8 @@ mod tests {
     fn only_a_plain_connect_is_understood() {
         let to = |line: &str| target(&format!("{line}\r\nHost: x\r\n\r\n"));
         assert_eq!(to("CONNECT Registry.Example.:443 HTTP/1.1"), Some(("registry.example".to_owned(), 443)));
-        let others = ["GET http://registry.example/ HTTP/1.1", "CONNECT registry.example HTTP/1.1", "CONNECT a/b:443 HTTP/1.1", "CONNECT a:443"];
+        let others =
+            ["GET http://registry.example/ HTTP/1.1", "CONNECT registry.example HTTP/1.1", "CONNECT a/b:443 HTTP/1.1", "CONNECT a:443"];
         for line in others {
             assert_eq!(to(line), None, "{line}");
         }
