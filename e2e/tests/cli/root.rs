@@ -1,7 +1,7 @@
 //! A worker that is started as root and gives it up.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use e2e::wait::until;
 use e2e::{Codeteam, Repository, tools};
@@ -74,6 +74,12 @@ fn process(words: &str) -> Option<u32> {
     std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(is_it)
 }
 
+/// The checkouts that there are, of every database.
+fn checkouts(state: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    entries(&state.join("checkouts")).iter().flat_map(|database| entries(database)).collect()
+}
+
 fn owner(path: &Path) -> String {
     std::os::unix::fs::MetadataExt::uid(&path.symlink_metadata().unwrap()).to_string()
 }
@@ -106,8 +112,7 @@ async fn a_worker_without_root_does_a_whole_job_with_files_that_are_a_slots() {
     assert_eq!((show("folder/greeting").await, show("closed/file").await), ("one\ntwo\n".to_owned(), "found\n".to_owned()));
     let state = scene.folder.path().join("state");
     assert_eq!([owner(&state), owner(&scene.folder.path().join("cache"))], [USER, USER]);
-    let checkouts: Vec<_> = std::fs::read_dir(state.join("checkouts")).unwrap().collect();
-    assert!(checkouts.is_empty(), "left behind: {checkouts:?}");
+    assert_eq!(checkouts(&state), Vec::<PathBuf>::new(), "left behind");
 }
 
 #[tokio::test]
@@ -137,8 +142,7 @@ async fn a_worker_that_is_killed_leaves_no_command_running_and_the_next_one_clea
     scene.db.execute("update queue set lease_until = now() - interval '1 second' where state = 'leased'").await;
     scene.db.execute("update queue set cancel_requested = true").await;
     scene.command(&["work", "--until-idle"]).env("CODETEAM_SCRIPT", script.path()).run().await.expect(0, &[]);
-    let checkouts: Vec<_> = std::fs::read_dir(scene.folder.path().join("state/checkouts")).unwrap().collect();
-    assert!(checkouts.is_empty(), "left behind: {checkouts:?}");
+    assert_eq!(checkouts(&scene.folder.path().join("state")), Vec::<PathBuf>::new(), "left behind");
 }
 
 #[tokio::test]
