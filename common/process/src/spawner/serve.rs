@@ -196,6 +196,9 @@ impl Spawner {
         match fork() {
             Err(error) => channel::answer(&mut answers, &Err(error)),
             Ok(None) => {
+                // It does one thing for one user, and has no business with the others.
+                self.held.clear();
+                self.running.clear();
                 channel::answer(&mut answers, &work());
                 std::process::exit(0);
             }
@@ -303,9 +306,14 @@ fn become_giver(owner: u32) -> io::Result<()> {
 #[expect(unsafe_code, reason = "a child that is another user and the same program, without secrets, is made in no other way")]
 fn fork() -> io::Result<Option<Pid>> {
     // SAFETY: the spawner has one thread, so the child has all of it, and nothing is locked by a thread that is not there.
-    match unsafe { libc::fork() } {
+    let made = unsafe { libc::fork() };
+    match made {
         -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
+        0 => {
+            // SAFETY: standard input is the socket on which we are asked; a child that has read what a job wrote must not have it.
+            unsafe { libc::close(0) };
+            Ok(None)
+        }
         id => Ok(Pid::from_raw(id)),
     }
 }
