@@ -60,9 +60,10 @@ impl Scene {
 
 /// A private server's socket lies in a folder that is closed to others; what a service connects to is not.
 fn open_way_to_database(url: &str) {
-    let Some(host) = url.split(['?', '&']).find_map(|part| part.strip_prefix("host=")) else { return };
-    let folder = host.replace("%2F", "/");
-    if folder.starts_with('/') {
+    let url = url.replace("%2F", "/");
+    let is_private = |folder: &&Path| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("codeteam-pg-"));
+    let folders = url.split(['?', '&', '=', '@', ':']).filter_map(|part| Path::new(part).ancestors().find(is_private));
+    for folder in folders {
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o711)).unwrap();
     }
 }
