@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use wiremock::ResponseTemplate;
 
-use super::pem;
 use super::server::{APP_ID, BOT, Server};
 
 const REPOSITORY: &str = "acme/shop";
