@@ -16,6 +16,9 @@ use crate::Settings;
 /// The longest that a caller waits for its turn; it comes again then.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// GitHub's tokens are good for an hour.
+const TOKEN_LIFE: Duration = Duration::from_secs(2 * 3_600);
+
 /// The credentials of the App that is set up; `None` = none is.
 ///
 /// # Errors
@@ -34,7 +37,7 @@ pub(crate) fn credentials(settings: &Settings) -> anyhow::Result<Option<AppCrede
 
 /// The App, whose changes `pacer` keeps apart.
 pub(crate) fn app(settings: &Settings, credentials: &AppCredentials, pacer: Arc<dyn Pacer>) -> anyhow::Result<App> {
-    let on_token = |token: &Secret| Redactor::of_process().register("a token of the GitHub App", token);
+    let on_token = |token: &Secret| Redactor::of_process().register_for("GITHUB_TOKEN", token, TOKEN_LIFE);
     let http = HttpOptions { proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()), ..HttpOptions::default() };
     App::new(credentials, AppOptions { http, pacer, ..AppOptions::new(on_token) }).context("cannot set up the GitHub App")
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use domain::Secret;
+use time::OffsetDateTime;
 
 use crate::hidden;
 use crate::needles::{is_space, is_strong, needles};
@@ -12,9 +13,17 @@ use crate::needles::{is_space, is_strong, needles};
 /// Names and secrets, and the automaton over all their forms, which is built at the first search.
 #[derive(Default)]
 pub(crate) struct Live {
-    secrets: Vec<(String, Secret)>,
+    secrets: Vec<Known>,
     weak: Vec<String>,
     searcher: OnceLock<Searcher>,
+}
+
+#[derive(Clone)]
+struct Known {
+    name: String,
+    secret: Secret,
+    /// Afterwards it is none any more; `None` = it is one for ever.
+    until: Option<OffsetDateTime>,
 }
 
 struct Searcher {
@@ -24,21 +33,23 @@ struct Searcher {
 }
 
 impl Live {
-    /// These and one more. `None` where nothing changes.
-    pub(crate) fn with(&self, name: &str, secret: &Secret) -> Option<Self> {
+    /// These and one more, without those that ended before `now`. `None` where nothing is new.
+    pub(crate) fn with(&self, name: &str, secret: &Secret, until: Option<OffsetDateTime>, now: OffsetDateTime) -> Option<Self> {
         let (mut secrets, mut weak) = (self.secrets.clone(), self.weak.clone());
+        let mut is_new = false;
         for part in parts(secret.expose()) {
-            if secrets.iter().any(|(_, known)| known.expose() == part) {
+            if secrets.iter().any(|known| known.secret.expose() == part) {
                 continue;
             }
             match is_strong(&part) {
-                true => secrets.push((name.to_owned(), Secret::new(part))),
+                true => secrets.push(Known { name: name.to_owned(), secret: Secret::new(part), until }),
                 false if !weak.iter().any(|known| known == name) => weak.push(name.to_owned()),
-                false => {}
+                false => continue,
             }
+            is_new = true;
         }
-        let changed = secrets.len() != self.secrets.len() || weak.len() != self.weak.len();
-        changed.then(|| Self { secrets, weak, searcher: OnceLock::new() })
+        secrets.retain(|known| known.until.is_none_or(|until| until > now));
+        is_new.then(|| Self { secrets, weak, searcher: OnceLock::new() })
     }
 
     /// The names of those that cannot be searched for.
@@ -55,16 +66,16 @@ impl Live {
         let (squeezed, places) = squeeze(text);
         for found in automaton.find_overlapping_iter(&squeezed) {
             let range = places[found.start()]..places[found.end() - 1] + 1;
-            see(range, &self.secrets[owners[found.pattern().as_usize()]].0);
+            see(range, &self.secrets[owners[found.pattern().as_usize()]].name);
         }
     }
 }
 
-fn searcher(secrets: &[(String, Secret)]) -> Searcher {
+fn searcher(secrets: &[Known]) -> Searcher {
     let mut patterns = Vec::new();
     let mut owners = Vec::new();
-    for (owner, (_, secret)) in secrets.iter().enumerate() {
-        for needle in needles(secret.expose()) {
+    for (owner, known) in secrets.iter().enumerate() {
+        for needle in needles(known.secret.expose()) {
             patterns.push(needle);
             owners.push(owner);
         }
@@ -127,6 +138,26 @@ fn squeeze(text: &str) -> (Vec<u8>, Vec<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_with_an_end_is_forgotten_after_it() {
+        let at = |hours: i64| OffsetDateTime::UNIX_EPOCH + time::Duration::hours(hours);
+        let [key, first, second] = ["kX9vQ2mL7pRt4wZs8nBc", "ghs-Zs8nBckX9vQ2mL7", "ghs-W3jH5gF8dS2aQ6xY"].map(Secret::new);
+        let live = Live::default().with("KEY_ID", &key, None, at(0)).unwrap().with("GITHUB_TOKEN", &first, Some(at(1)), at(0)).unwrap();
+        assert!(live.with("GITHUB_TOKEN", &first, Some(at(1)), at(0)).is_none(), "it is known");
+        let later = live.with("GITHUB_TOKEN", &second, Some(at(3)), at(2)).unwrap();
+        let names = |live: &Live, text: &str| {
+            let mut names = Vec::new();
+            live.find(text, |_, name| names.push(name.to_owned()));
+            names.dedup();
+            names
+        };
+        for secret in [&key, &second] {
+            assert!(!names(&later, secret.expose()).is_empty());
+        }
+        assert_eq!(names(&live, first.expose()), ["GITHUB_TOKEN"]);
+        assert_eq!(names(&later, first.expose()), Vec::<String>::new());
+    }
 
     #[test]
     fn of_a_url_the_password_is_secret_and_nothing_else() {

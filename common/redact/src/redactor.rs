@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
-use domain::Secret;
+use domain::{Clock, Secret, SystemClock};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::find::joined;
 use crate::live::Live;
@@ -47,8 +49,18 @@ impl Redactor {
     /// From now on `secret` does not pass; of a URL, its password. `name` says which it was. What is too short or too
     /// plain to be told from ordinary text is only remembered in [`Self::weak`].
     pub fn register(&self, name: &str, secret: &Secret) {
+        self.add(name, secret, None);
+    }
+
+    /// The same for one that opens nothing any more after `lifetime`, and is forgotten some time after that: or a service that
+    /// lives on tokens of an hour would look for more of them every hour.
+    pub fn register_for(&self, name: &str, secret: &Secret, lifetime: Duration) {
+        self.add(name, secret, Some(SystemClock.now() + lifetime));
+    }
+
+    fn add(&self, name: &str, secret: &Secret, until: Option<OffsetDateTime>) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(more) = live.with(name, secret) {
+        if let Some(more) = live.with(name, secret, until, SystemClock.now()) {
             *live = Arc::new(more);
         }
     }
