@@ -1,8 +1,10 @@
 //! `codeteam ledger verify` and `codeteam ledger show`.
 
+use std::collections::HashSet;
+
 use config::Services;
 use domain::MicroUsd;
-use domain::ledger::EntryKind;
+use domain::ledger::{Entry, EntryKind};
 use store::ledger::AnchorFault;
 use store::{anchors, jobs, ledger};
 
@@ -61,7 +63,6 @@ async fn show(job: &str, json: bool, services: &Services) -> Outcome {
         }
         return Ok(());
     }
-    let paid: MicroUsd = entries.iter().filter(|entry| entry.kind != EntryKind::Reserved).map(|entry| entry.cost_microusd).sum();
     let rows: Vec<Vec<String>> = entries
         .iter()
         .map(|entry| {
@@ -80,6 +81,55 @@ async fn show(job: &str, json: bool, services: &Services) -> Outcome {
         })
         .collect();
     let head = ["ROW", "KIND", "STEP", "MODEL", "INPUT", "CACHE READ", "CACHE WRITE", "OUTPUT", "COST"];
-    screen::data(false, &(), || format!("{}\npaid: {paid}", table(&head, &rows)))?;
+    screen::data(false, &(), || format!("{}\n{}", table(&head, &rows), sum(&entries)))?;
     Ok(())
+}
+
+/// What the job's comment, pull request and API say that it cost, to the micro-dollar. A call that was broken off may be billed, so
+/// what was held back for it counts until somebody settles it.
+fn sum(entries: &[Entry]) -> String {
+    let closed: HashSet<i64> = entries.iter().filter_map(|entry| entry.reservation_seq).collect();
+    let of = |counts: &dyn Fn(&&Entry) -> bool| -> MicroUsd { entries.iter().filter(counts).map(|entry| entry.cost_microusd).sum() };
+    let paid = of(&|entry| entry.kind != EntryKind::Reserved);
+    let held = of(&|entry| entry.kind == EntryKind::Reserved && !closed.contains(&entry.seq));
+    match held {
+        MicroUsd::ZERO => format!("paid: {}", paid.exact()),
+        held => format!(
+            "paid: {}; held back for calls that were broken off: {}; together {}",
+            paid.exact(),
+            held.exact(),
+            (paid + held).exact()
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{JobId, Usage};
+
+    use super::*;
+
+    fn entry(seq: i64, kind: EntryKind, closes: Option<i64>, cost: i64) -> Entry {
+        Entry {
+            job_id: JobId::new(),
+            seq,
+            at_us: 0,
+            kind,
+            step_no: 1,
+            reservation_seq: closes,
+            model: "scripted".to_owned(),
+            usage: Usage::default(),
+            cost_microusd: MicroUsd(cost),
+        }
+    }
+
+    #[test]
+    fn what_was_held_back_for_a_call_that_was_broken_off_is_a_part_of_the_sum() {
+        let settled = [entry(1, EntryKind::Reserved, None, 33_669), entry(2, EntryKind::Settled, Some(1), 720)];
+        assert_eq!(sum(&settled), "paid: $0.000720");
+        let open = [&settled[..], &[entry(3, EntryKind::Reserved, None, 33_481)]].concat();
+        assert_eq!(sum(&open), "paid: $0.000720; held back for calls that were broken off: $0.033481; together $0.034201");
+        let released = [&open[..], &[entry(4, EntryKind::Released, Some(3), 0)]].concat();
+        assert_eq!(sum(&released), "paid: $0.000720");
+    }
 }
