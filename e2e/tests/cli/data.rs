@@ -118,6 +118,12 @@ async fn the_doctor_says_what_is_there_and_what_to_do_about_the_rest() {
     for what in ["database", "mechanic model", "genius model", "webhooks"] {
         assert_eq!(state(&everything, what).as_deref(), Some("ok"), "{what} in {everything:?}");
     }
+    let script = super::script(&[]);
+    let named = |model: &str| Codeteam::new(["doctor", "--offline", "--json"]).env("MODEL", model).env("CODETEAM_SCRIPT", script.path());
+    let (known, unknown) = (checks(named("scripted").run().await.json(0)), checks(named("skripted").run().await.json(4)));
+    for what in ["mechanic model", "genius model"] {
+        assert_eq!((state(&known, what).as_deref(), state(&unknown, what).as_deref()), (Some("ok"), Some("bad")), "{what}");
+    }
     let empty = tempfile::tempdir().unwrap();
     let ran = with_secrets(Codeteam::new(["doctor", "--offline"]).env("PATH", empty.path())).await;
     ran.expect(4, &["PROBLEM  git", "apt-get install git"]);

@@ -42,6 +42,7 @@ async fn a_signed_webhook_becomes_a_pull_request_and_a_signal_ends_it_all() {
     let up = up.env("GITHUB_WEBHOOK_SECRET", WEBHOOK_SECRET).env("MODEL", "scripted").env("CODETEAM_SCRIPT", replies);
     let Up { running, address } = Up::start(up).await;
     running.says("Ctrl-C stops everything").await;
+    assert!(!running.said().contains("will wait"), "MODEL names a model: {}", running.said());
     let codeteam = async |arguments: &[&str]| Codeteam::new(arguments).state(state.path()).run().await;
     codeteam(&["doctor"]).await.expect(0, &["codeteam up", "runs as process"]);
 

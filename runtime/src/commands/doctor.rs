@@ -187,9 +187,21 @@ fn models(settings: &Settings) -> Vec<Check> {
         Ok(models) => models,
         Err(error) => return vec![Check { what: "models", state: State::Bad, found: format!("{error:#}") }],
     };
-    let of = |mode: Mode| match models.default_for(mode, &providers) {
-        Ok(model) => Check { what: model_of(mode), state: State::Ok, found: format!("{} ({})", model.name, model.provider) },
-        Err(error) => Check { what: model_of(mode), state: State::Missing, found: error.to_string() },
+    // A model that MODEL names is the only one that is asked: where it cannot be, something has to be done.
+    let named = |name: &str| {
+        let model = models.lookup(name).map_err(|error| (State::Bad, error.to_string()))?;
+        providers.provider_for(model).map_err(|error| (State::Bad, error.to_string()))?;
+        Ok(model)
+    };
+    let of = |mode: Mode| {
+        let model = match settings.model.as_deref() {
+            Some(name) => named(name),
+            None => models.default_for(mode, &providers).map_err(|error| (State::Missing, error.to_string())),
+        };
+        match model {
+            Ok(model) => Check { what: model_of(mode), state: State::Ok, found: format!("{} ({})", model.name, model.provider) },
+            Err((state, found)) => Check { what: model_of(mode), state, found },
+        }
     };
     vec![of(Mode::Mechanic), of(Mode::Genius)]
 }

@@ -6,7 +6,7 @@ use config::{Services, Settings};
 use domain::{Mode, SystemClock};
 use tokio::task::JoinSet;
 
-use super::local::Database;
+use super::local::{Database, check_model};
 use crate::api::{self, Api};
 use crate::cli::Up;
 use crate::exit::Outcome;
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Up, mut settings: Settings) -> Outcome {
         false => None,
     };
     for mode in [Mode::Mechanic, Mode::Genius] {
-        if let Err(error) = services.models()?.default_for(mode, &services.providers()?) {
+        if let Err(error) = check_model(&services, mode, services.settings.model.as_deref()) {
             screen::progress(&format!("jobs of a {mode} will wait: {error}"));
         }
     }
