@@ -201,11 +201,14 @@ fn a_button_is_a_command_for_the_job_of_the_check_run() {
     let (asked, key) = command("check_run", &payload);
     assert_eq!((asked.command, asked.number), (Command::Retry { mode: None }, None));
     assert_eq!(asked.job_id.unwrap().to_string(), "0198c8f0-5f00-7000-8000-4c7b1e9d2a60");
-    assert_eq!(key, "1000002:check_run:1000060:retry:2025-08-22T09:20:00Z");
+    assert_eq!(key, "1000002:check_run:1000060:retry:hubot:2025-08-22T09:20:00Z");
     let stop = with(payload.clone(), "/requested_action/identifier", json!("stop"));
     assert_eq!(command("check_run", &stop).0.command, Command::Stop { because: StopCause::Asked });
     let again = with(payload.clone(), "/action", json!("rerequested"));
     assert_eq!(command("check_run", &again).1, key);
+    // Whoever may not press it presses it for nobody else.
+    let another = with(payload.clone(), "/sender/login", json!("octocat"));
+    assert_ne!(command("check_run", &another).1, key);
     let foreign = with(payload.clone(), "/check_run/external_id", json!(""));
     assert_eq!(react("check_run", &foreign), ignored("the check run is of no job of ours"));
     let other = with(payload, "/requested_action/identifier", json!("merge"));

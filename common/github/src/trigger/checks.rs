@@ -24,10 +24,11 @@ pub(super) fn pressed(payload: &Payload) -> Answer {
     let job_id = run.external_id.as_deref().and_then(|id| JobId::from_str(id).ok()).ok_or("the check run is of no job of ours")?;
     let place = Place::of_person(payload)?;
     let id = run.id.ok_or("the payload gives the check run no id")?;
-    // The payload does not say when the button was pressed: as long as nothing happened since, it is the same press.
+    // The payload does not say when the button was pressed: as long as nothing happened since, it is the same press of that person's.
+    // Another's is another: the first one may have been refused.
     let suite = run.check_suite.as_ref().and_then(|suite| suite.updated_at.as_deref());
     let at = run.completed_at.as_deref().or(suite).or(run.started_at.as_deref()).unwrap_or_default();
-    let natural_key = format!("{}:check_run:{id}:{action}:{at}", place.key);
+    let natural_key = format!("{}:check_run:{id}:{action}:{}:{at}", place.key, place.actor.to_lowercase());
     let command = match action {
         CheckAction::Stop => Command::Stop { because: StopCause::Asked },
         CheckAction::Retry => Command::Retry { mode: None },
