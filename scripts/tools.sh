@@ -2,8 +2,9 @@
 # Installs what the tests and checks need beside git, Rust and Python into the ignored folder .venv of this repository:
 # cfn-lint (checks template.yaml), cargo-lambda (drives the handlers as Lambdas) and schemathesis (asks the REST API what its
 # description allows, and what it does not), and the libraries of OpenAI, Anthropic, Google and AWS, whose types judge our requests, at the
-# pinned versions and hashes of requirements.txt; into .tools aimock, a server that plays models, GitHub's own payloads, and its description
-# of its API, which judges our requests to it. Does nothing when they are there already.
+# pinned versions and hashes of requirements.txt; into .tools aimock, a server that plays models, GitHub's own payloads, its description
+# of its API, which judges our requests to it, and emulate, a GitHub on loopback, with the Node that it needs. Does nothing when they are
+# there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,8 +35,9 @@ if ! command -v go >/dev/null; then
     fi
 fi
 
-# The same for the tests against a server that plays models, with GitHub's own payloads, and with its description of its API.
-for package in aimock webhooks-examples github-api; do
+# The same for the tests against a server that plays models, with GitHub's own payloads, with its description of its API, and against one
+# that plays GitHub.
+for package in aimock webhooks-examples github-api emulate; do
     folder=.tools/$package
     cmp -s "scripts/$package/package-lock.json" "$folder/installed-from" && continue
     rm -rf "$folder" && mkdir -p "$folder"
