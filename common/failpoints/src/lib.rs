@@ -98,6 +98,10 @@ pub enum Point {
     AfterOutboxTake,
     /// It is said, which nobody knows.
     AfterOutboxSend,
+    /// A command is held, nothing is done.
+    AfterCommandClaim,
+    /// A command is done, and whoever asked for it here has no answer.
+    AfterCommandDone,
 }
 
 /// Marks a place: `fail_point!(AfterReply)`. No code at all unless the feature `armed` is on.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Command, CommandId, JobId, NewCommand};
+use failpoints::fail_point;
 use github::{Forge, ForgeError, Permission, Triggers};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -81,7 +82,10 @@ impl Handler for CommandHandler {
     async fn handle(&self, _ctx: Ctx, request: CommandRequest) -> Result<Handled, HandlerError> {
         let held = commands::claim(&self.db, request.command_id, commands::HELD).await.map_err(failure::of_store)?;
         let Some(held) = held else { return Ok(Handled::Nothing) };
-        let error = match self.command(&held).await {
+        fail_point!(AfterCommandClaim);
+        let handled = self.command(&held).await;
+        fail_point!(AfterCommandDone);
+        let error = match handled {
             Err(error) if !matches!(error, HandlerError::LeaseLost(_)) => error,
             handled => return handled,
         };
