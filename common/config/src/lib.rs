@@ -18,7 +18,7 @@ mod settings;
 pub use environment::Environment;
 pub use networks::Networks;
 pub use probe::Probe;
-pub use remote::remote;
+pub use remote::mirror;
 pub use root::{Root, begin, first, prepare_service_folders};
 pub use run::{install_crypto, run};
 pub use services::{Configured, Services};

@@ -192,6 +192,9 @@ pub trait Forge: Send + Sync + 'static {
     /// What git shows there; `None` = it need show nothing.
     async fn credential(&self, repository: &str, access: Access) -> Result<Option<Credential>, ForgeError>;
 
+    /// Git was refused with what [`Forge::credential`] gave it: the next one is another.
+    async fn refused(&self, _repository: &str, _access: Access) {}
+
     /// Who makes commits: the forge's own account for this service.
     async fn author(&self) -> Result<Person, ForgeError>;
 

@@ -57,11 +57,11 @@ impl Finalize {
         };
         let base: CommitId = base.parse().map_err(failure::of_git)?;
         let tree: TreeId = tree.parse().map_err(failure::of_git)?;
-        let remote = config::remote(&*self.forge, &job.repository, job.remote.as_deref(), Access::Write).await?;
+        let place = (job.repository.as_str(), job.remote.as_deref());
+        let (remote, mirror) = config::mirror(&self.git, &*self.forge, place, Access::Write, &ctx.cancel).await?;
         let lease = self.checkouts.join(format!("{}-{epoch}", job.job_id));
         let folder = std::fs::create_dir_all(&lease).and_then(|()| tempfile::Builder::new().prefix("publish-").tempdir_in(&lease));
         let folder = folder.with_context(|| format!("cannot create a folder in {}", lease.display()))?;
-        let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
         let against: Option<CommitId> = preparation.against.as_deref().map(str::parse).transpose().map_err(failure::of_git)?;
         if let Some(against) = &against {
             mirror.bring(against, &ctx.cancel).await.map_err(failure::of_git)?;

@@ -54,8 +54,8 @@ impl Finalize {
     async fn change(&self, ctx: &Ctx, work: &Work, preparation: &Preparation) -> Result<Vec<FileDiff>, HandlerError> {
         let job = &work.job;
         let (Some(head), Some(against)) = (&job.base_commit, &preparation.against) else { return Ok(Vec::new()) };
-        let remote = config::remote(&*self.forge, &job.repository, job.remote.as_deref(), Access::Read).await?;
-        let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
+        let place = (job.repository.as_str(), job.remote.as_deref());
+        let (_, mirror) = config::mirror(&self.git, &*self.forge, place, Access::Read, &ctx.cancel).await?;
         if let (true, None, Some(number)) = (job.input.is_pull_request, &job.input.head, job.input.number) {
             match mirror.resolve_pull_request(number, &ctx.cancel).await {
                 Ok(_) | Err(GitError::NotFound { .. }) => {}

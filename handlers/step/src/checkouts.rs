@@ -96,8 +96,8 @@ impl Checkouts {
         let started = Instant::now();
         self.walls.fall(&folder);
         remove(&folder).await.context("cannot clear an old checkout")?;
-        let remote = config::remote(&*self.forge, &job.repository, job.remote.as_deref(), Access::Read).await?;
-        let mirror = self.git.mirror(&remote, &ctx.cancel).await.map_err(failure::of_git)?;
+        let place = (job.repository.as_str(), job.remote.as_deref());
+        let (_, mirror) = config::mirror(&self.git, &*self.forge, place, Access::Read, &ctx.cancel).await?;
         let (base, against) = match &job.base_commit {
             Some(commit) => {
                 review::bring(&mirror, job, &ctx.cancel).await?;

@@ -108,6 +108,12 @@ impl App {
         Ok(token)
     }
 
+    /// The token for `repository` that may do what `scope` says is not taken any more: the next one is another.
+    pub(crate) fn forget_token(&self, repository: RepositoryName<'_>, scope: Scope) {
+        let key = (Some(repository.to_string().to_ascii_lowercase()), Some(scope));
+        self.inner.tokens.minted().remove(&key);
+    }
+
     /// A token that sees what everybody sees, for questions about accounts.
     pub(crate) async fn token_for_accounts(&self) -> Result<Secret, ForgeError> {
         let key = (None, None);

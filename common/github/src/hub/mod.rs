@@ -57,6 +57,14 @@ impl GitHub {
     }
 }
 
+/// What git needs a token for.
+fn scope(access: Access) -> Scope {
+    match access {
+        Access::Read => Scope::Clone,
+        Access::Write => Scope::Push,
+    }
+}
+
 #[async_trait]
 impl Forge for GitHub {
     async fn permission(&self, repository: &str, login: &str) -> Result<Permission, ForgeError> {
@@ -69,12 +77,15 @@ impl Forge for GitHub {
     }
 
     async fn credential(&self, repository: &str, access: Access) -> Result<Option<Credential>, ForgeError> {
-        let scope = match access {
-            Access::Read => Scope::Clone,
-            Access::Write => Scope::Push,
-        };
-        let password = self.app.token(self.repository(repository)?.name(), scope).await?;
+        let password = self.app.token(self.repository(repository)?.name(), scope(access)).await?;
         Ok(Some(Credential { user: "x-access-token".to_owned(), password }))
+    }
+
+    async fn refused(&self, repository: &str, access: Access) {
+        // What is no repository never had one.
+        if let Ok(repository) = self.repository(repository) {
+            self.app.forget_token(repository.name(), scope(access));
+        }
     }
 
     async fn author(&self) -> Result<Person, ForgeError> {
