@@ -15,8 +15,9 @@ use crate::telemetry::figures::{self, Lost};
 
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// How often the table is asked whether a job should stop.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often the table is asked whether a job should stop. A person is promised that nothing begins two seconds later, and their comment
+/// has come a long way by then.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long one such question may take: a database that hangs must not keep the next from being asked.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// A worker gives its job up this long before the lease ends.

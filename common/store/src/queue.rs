@@ -191,7 +191,7 @@ pub async fn still_held(db: &Db, leases: &[(JobId, Epoch)]) -> Result<Vec<(JobId
     Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|row| (JobId(row.job_id), Epoch(row.epoch))).collect())
 }
 
-/// Which of these jobs somebody asked to stop. Asked every second, between renewals.
+/// Which of these jobs somebody asked to stop. Asked twice a second, between renewals.
 ///
 /// # Errors
 /// Those of the database.
