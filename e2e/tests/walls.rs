@@ -28,7 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["dispatch", "domain", "git", "github", "llm", "process", "redact", "store"]),
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
     ("triage", &["agent", "config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
-    ("command", &["config", "dispatch", "domain", "github", "store"]),
+    ("command", &["config", "dispatch", "domain", "failpoints", "github", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
     ("converse", &["config", "dispatch", "domain", "failpoints", "github", "redact", "store"]),
     ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "redact", "store"]),
@@ -123,7 +123,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tree-sitter*", &["agent"]),
     // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
     ("tracing-subscriber", &["codeteam", "config", "dispatch"]),
-    ("wiremock", &["testkit", "github", "llm", "e2e"]),
+    ("wiremock", &["llm", "e2e"]),
     ("cargo_metadata", &["e2e"]),
     // A child process belongs to `process`, whichever library would start it.
     ("async-process", &[]),

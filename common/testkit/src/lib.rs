@@ -1,4 +1,4 @@
-//! Test databases, a model on loopback, repositories and builders. A dev-dependency only; it panics where a program would return errors.
+//! Test databases, a model and a GitHub on loopback, repositories and builders. A dev-dependency only; it panics where a program would return errors.
 
 mod build;
 pub mod client;

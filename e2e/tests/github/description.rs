@@ -8,10 +8,9 @@ use github::app::{App, AppCredentials, AppOptions, HttpOptions, LocalPacer, Site
 use github::{Access, CheckAction, CheckRun, CheckState, Emotion, Forge, GitHub, LineComment, NewPullRequest, NewReview, Subject};
 use process::Exit;
 use serde_json::{Value, json};
+use testkit::github::{APP_ID, Account, BOT, Options, Reply, Server};
+use testkit::model::http::Request;
 use time::OffsetDateTime;
-use wiremock::ResponseTemplate;
-
-use super::server::{APP_ID, BOT, Server};
 
 const REPOSITORY: &str = "acme/shop";
 const MARKER: &str = "<!-- codeteam:job:1 -->";
@@ -31,6 +30,16 @@ async fn judged(what: &str, lines: &[Value]) -> Option<Vec<Value>> {
     let verdicts: Vec<Value> = output.stdout_text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(verdicts.len(), lines.len());
     Some(verdicts)
+}
+
+/// The server that the client's own tests have, with one repository: what it is asked here goes before the judge.
+async fn server() -> Server {
+    let server = Server::start(Options { keeps_requests: true, ..Options::default() }).await;
+    let mut state = server.state();
+    state.host(REPOSITORY, 77, None);
+    state.account(Account { id: 7, login: "Ada".to_owned(), name: Some("Ada Lovelace".to_owned()), role: "maintain".to_owned() });
+    drop(state);
+    server
 }
 
 fn client(server: &Server) -> GitHub {
@@ -70,18 +79,18 @@ async fn whole_conversation(server: &Server) {
         let comment = github.put_comment(REPOSITORY, 7, MARKER, &format!("{title} {MARKER}")).await.unwrap();
         github.edit_comment(REPOSITORY, 7, comment.id, MARKER).await.unwrap();
         // As a process that was frozen would.
-        server.state().comment(7, BOT, MARKER);
-        let asked = server.state().at_line(3, "ada", "why?", json!({}));
+        server.at(REPOSITORY).comment(7, BOT, MARKER);
+        let asked = server.at(REPOSITORY).at_line(3, "ada", "why?", &json!({}));
         for words in ["since", "because"] {
             github.put_reply(REPOSITORY, 3, asked, MARKER, &format!("{words} {MARKER}")).await.unwrap();
-            server.state().at_line(3, BOT, MARKER, json!({ "in_reply_to_id": asked }));
+            server.at(REPOSITORY).at_line(3, BOT, MARKER, &json!({ "in_reply_to_id": asked }));
         }
         let put = github.put_review(REPOSITORY, 3, MARKER, &review(title)).await.unwrap();
         github.review_comments(REPOSITORY, 3, put.id).await.unwrap();
-        let late = server.state().review(3, BOT, MARKER, "c0ffee");
-        server.state().at_line(3, BOT, "off by one", json!({ "pull_request_review_id": late }));
+        let late = server.at(REPOSITORY).review(3, BOT, MARKER, "c0ffee");
+        server.at(REPOSITORY).at_line(3, BOT, "off by one", &json!({ "pull_request_review_id": late }));
     }
-    let bare = server.state().review(3, "ada", "fine", "c0ffee");
+    let bare = server.at(REPOSITORY).review(3, "ada", "fine", "c0ffee");
     assert_eq!(github.review_comments(REPOSITORY, 3, bare).await.unwrap(), []);
     github.react(REPOSITORY, Subject::Issue { number: 7 }, Emotion::Eyes).await.unwrap();
     github.react(REPOSITORY, Subject::Comment { id: 8 }, Emotion::Rocket).await.unwrap();
@@ -89,9 +98,9 @@ async fn whole_conversation(server: &Server) {
     use CheckState::{ActionRequired, Cancelled, InProgress, Neutral, Queued, Success};
     for state in [Queued, InProgress, Success, Neutral, ActionRequired, Cancelled] {
         let id = github.put_check_run(REPOSITORY, None, &check(state)).await.unwrap();
-        let mut late = server.state().checks[&id].clone();
+        let mut late = server.at(REPOSITORY).checks[&id].clone();
         late["id"] = json!(id + 1_000);
-        server.state().checks.insert(id + 1_000, late);
+        server.at(REPOSITORY).checks.insert(id + 1_000, late);
     }
     let app = github.app();
     server.state().deliveries = vec![json!({ "id": 5, "guid": "a", "delivered_at": "2026-11-26T09:00:00Z", "status_code": 500 })];
@@ -138,19 +147,17 @@ fn broken() -> Vec<Value> {
 
 #[tokio::test]
 async fn githubs_own_description_takes_every_request_of_ours_and_refuses_broken_ones() {
-    let server = Server::start().await;
+    let server = server().await;
     whole_conversation(&server).await;
     let mut lines: Vec<Value> = Vec::new();
-    for request in server.requests().await {
-        let query: serde_json::Map<String, Value> =
-            request.url.query_pairs().map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect();
+    for request in server.requests() {
+        let path = request.path.split('?').next();
         let body = (!request.body.is_empty()).then(|| serde_json::from_slice::<Value>(&request.body).unwrap());
-        lines.push(json!({ "method": request.method.to_string(), "path": request.url.path(), "query": query, "body": body }));
+        lines.push(json!({ "method": request.method, "path": path, "query": request.query(), "body": body }));
     }
     // The App's own token is judged too: by node, and with a claim that was changed.
-    let bearer =
-        |request: &wiremock::Request| Some(request.headers.get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?.to_owned());
-    let jwt = server.requests().await.iter().filter_map(bearer).find(|token| token.split('.').count() == 3).unwrap();
+    let bearer = |request: &Request| Some(request.header("authorization")?.strip_prefix("Bearer ")?.to_owned());
+    let jwt = server.requests().iter().filter_map(bearer).find(|token| token.split('.').count() == 3).unwrap();
     lines.push(json!({ "jwt": jwt, "pem": testkit::github::app_key() }));
     let good = lines.len();
     lines.push(json!({ "jwt": jwt.replacen('.', ".x", 1), "pem": testkit::github::app_key() }));
@@ -189,11 +196,11 @@ async fn githubs_own_examples_are_read() {
     let lines: Vec<Value> = operations.iter().map(|operation| json!({ "example": operation })).collect();
     let Some(examples) = judged("GitHub's examples of replies", &lines).await else { return };
     let example = |operation: &str| examples[operations.iter().position(|known| *known == operation).unwrap()].clone();
-    let server = Server::start().await;
+    let server = server().await;
     let github = client(&server);
     let next = |operation: &str, sent: &str| {
         let status = if operation.starts_with("POST") { 201 } else { 200 };
-        server.state().faults.push((sent.to_owned(), ResponseTemplate::new(status).set_body_json(example(operation))));
+        server.state().faults.push((sent.to_owned(), Reply::json(status, &example(operation))));
     };
     let answer = |operation: &str| next(operation, operation);
 
@@ -211,7 +218,7 @@ async fn githubs_own_examples_are_read() {
     answer("POST /app/installations/1/access_tokens");
     let token = github.credential(REPOSITORY, Access::Read).await.unwrap().unwrap();
     assert_eq!(token.password.expose(), example("POST /app/installations/1/access_tokens")["token"]);
-    server.state().installation = 1;
+    server.state().installations.insert("acme".to_owned(), 1);
 
     answer("GET /repos/acme/shop/collaborators/ada/permission");
     assert_eq!(github.permission(REPOSITORY, "ada").await.unwrap(), github::Permission::Admin);

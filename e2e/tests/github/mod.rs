@@ -4,7 +4,3 @@
 mod conversation;
 mod description;
 mod emulator;
-
-// The server that the client's own tests have: what it is asked here goes before the judge.
-#[path = "../../../common/github/tests/hub/server.rs"]
-mod server;

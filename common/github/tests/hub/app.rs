@@ -3,11 +3,10 @@ use std::os::unix::fs::PermissionsExt;
 use github::ForgeError;
 use github::app::{AppCredentials, CredentialsError, HttpOptions, Manifest, Site, exchange, to_redeliver};
 use serde_json::{Value, json};
-use testkit::github::app_key;
+use testkit::github::{APP_ID, app_key, said};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::server::{APP_ID, said};
 use super::{World, credentials};
 
 #[tokio::test]
@@ -17,8 +16,8 @@ async fn the_app_says_who_it_is_with_a_token_of_nine_minutes_that_it_signed() {
     let world = World::new().await;
     let about = world.github.app().about().await.unwrap();
     assert_eq!((about.id, about.slug.as_str()), (APP_ID, "code-team"));
-    let request = &world.server.requests().await[0];
-    let header = |name: &str| request.headers.get(name).unwrap().to_str().unwrap().to_owned();
+    let request = &world.server.requests()[0];
+    let header = |name: &str| request.header(name).unwrap().to_owned();
     let token = header("authorization").trim_start_matches("Bearer ").to_owned();
     let parts: Vec<Value> =
         token.split('.').take(2).map(|part| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()).collect();

@@ -1,7 +1,7 @@
 use github::{Emotion, Forge, ForgeError, Subject};
 use serde_json::json;
+use testkit::github::BOT;
 
-use super::server::BOT;
 use super::{MARKER, REPOSITORY, World};
 
 #[tokio::test]
@@ -11,7 +11,7 @@ async fn a_comment_is_written_once_and_changed_after() {
     let second = world.github.put_comment(REPOSITORY, 7, MARKER, &format!("{MARKER} 2")).await.unwrap();
     assert_eq!((first.id, first.url.as_str()), (second.id, "https://github.com/acme/shop/issues/7#issuecomment-1"));
     assert_eq!(world.github.find_comment(REPOSITORY, 7, MARKER).await.unwrap().unwrap(), second);
-    assert_eq!(world.server.state().comments.len(), 1);
+    assert_eq!(world.shop().comments.len(), 1);
     // What is there already is not sent again.
     world.github.put_comment(REPOSITORY, 7, MARKER, &format!("{MARKER} 2")).await.unwrap();
     assert_eq!(world.asked("PATCH"), 1);
@@ -26,15 +26,15 @@ async fn a_comment_whose_reply_was_lost_is_found_by_the_next_attempt() {
     assert!(world.cutting.has_cut());
     let found = world.github.put_comment(REPOSITORY, 7, MARKER, MARKER).await.unwrap();
     assert_eq!(found.id, 1);
-    assert_eq!(world.server.state().comments.len(), 1);
+    assert_eq!(world.shop().comments.len(), 1);
 }
 
 #[tokio::test]
 async fn of_two_comments_with_one_marker_the_oldest_stays_whatever_page_they_are_on() {
     let world = World::new().await;
     {
-        let mut state = world.server.state();
-        state.page = 2;
+        world.server.state().page = 2;
+        let mut state = world.shop();
         for _ in 0..3 {
             state.comment(7, "ada", "hello");
         }
@@ -45,7 +45,7 @@ async fn of_two_comments_with_one_marker_the_oldest_stays_whatever_page_they_are
     }
     let kept = world.github.put_comment(REPOSITORY, 7, MARKER, &format!("new {MARKER}")).await.unwrap();
     assert_eq!((kept.id, kept.body), (4, format!("new {MARKER}")));
-    let ids: Vec<u64> = world.server.state().comments.keys().map(|(_, id)| *id).collect();
+    let ids: Vec<u64> = world.shop().comments.keys().map(|(_, id)| *id).collect();
     assert_eq!(ids, [1, 2, 3, 4, 5, 7]);
 }
 
@@ -53,13 +53,13 @@ async fn of_two_comments_with_one_marker_the_oldest_stays_whatever_page_they_are
 async fn a_marker_in_somebody_elses_comment_is_not_ours() {
     let world = World::new().await;
     for login in ["ada", "code-team", "other-app[bot]"] {
-        world.server.state().comment(7, login, MARKER);
+        world.shop().comment(7, login, MARKER);
     }
-    world.server.state().comments.insert((7, 50), json!({ "id": 50, "html_url": "u", "body": MARKER, "user": null }));
+    world.shop().comments.insert((7, 50), json!({ "id": 50, "html_url": "u", "body": MARKER, "user": null }));
     assert_eq!(world.github.find_comment(REPOSITORY, 7, MARKER).await.unwrap(), None);
     let ours = world.github.put_comment(REPOSITORY, 7, MARKER, &format!("ours {MARKER}")).await.unwrap();
     assert_eq!(ours.id, 4);
-    let state = world.server.state();
+    let state = world.shop();
     assert_eq!(state.comments.len(), 5);
     assert!(state.comments.iter().all(|((_, id), comment)| *id == 4 || comment["body"] == MARKER));
 }
@@ -67,9 +67,9 @@ async fn a_marker_in_somebody_elses_comment_is_not_ours() {
 #[tokio::test]
 async fn a_comment_that_somebody_deleted_is_said_to_be_gone() {
     let world = World::new().await;
-    let id = world.server.state().comment(7, BOT, "old");
+    let id = world.shop().comment(7, BOT, "old");
     world.github.edit_comment(REPOSITORY, 7, id, "new").await.unwrap();
-    assert_eq!(world.server.state().comments[&(7, id)]["body"], "new");
+    assert_eq!(world.shop().comments[&(7, id)]["body"], "new");
     let gone = world.github.edit_comment(REPOSITORY, 7, 999, "new").await.unwrap_err();
     assert!(matches!(gone, ForgeError::NotFound(_)), "{gone:?}");
 }
@@ -86,26 +86,26 @@ async fn reactions_go_to_issues_comments_and_comments_at_lines() {
         ("/repos/acme/shop/pulls/comments/9/reactions", "confused"),
     ];
     let expected = reactions.map(|(path, content)| (path.to_owned(), content.to_owned()));
-    assert_eq!(world.server.state().reactions, expected);
+    assert_eq!(world.shop().reactions, expected);
 }
 
 #[tokio::test]
 async fn an_answer_goes_to_the_beginning_of_its_thread_once() {
     let world = World::new().await;
     let (first, asked) = {
-        let mut state = world.server.state();
-        let first = state.at_line(3, BOT, "this looks wrong", json!({}));
-        let asked = state.at_line(3, "ada", "why?", json!({ "in_reply_to_id": first }));
-        state.at_line(3, "ada", &format!("copied {MARKER}"), json!({ "in_reply_to_id": first }));
+        let mut state = world.shop();
+        let first = state.at_line(3, BOT, "this looks wrong", &json!({}));
+        let asked = state.at_line(3, "ada", "why?", &json!({ "in_reply_to_id": first }));
+        state.at_line(3, "ada", &format!("copied {MARKER}"), &json!({ "in_reply_to_id": first }));
         (first, asked)
     };
     let answer = world.github.put_reply(REPOSITORY, 3, asked, MARKER, &format!("since … {MARKER}")).await.unwrap();
-    assert_eq!(world.server.state().at_lines[&(3, answer.id)]["in_reply_to_id"], first);
+    assert_eq!(world.shop().at_lines[&(3, answer.id)]["in_reply_to_id"], first);
     // A second process, frozen meanwhile, has answered too.
-    world.server.state().at_line(3, BOT, &format!("since … {MARKER}"), json!({ "in_reply_to_id": first }));
+    world.shop().at_line(3, BOT, &format!("since … {MARKER}"), &json!({ "in_reply_to_id": first }));
     let again = world.github.put_reply(REPOSITORY, 3, asked, MARKER, &format!("because … {MARKER}")).await.unwrap();
     assert_eq!((again.id, again.body), (answer.id, format!("because … {MARKER}")));
-    assert_eq!(world.server.state().at_lines.len(), 4);
+    assert_eq!(world.shop().at_lines.len(), 4);
     let nowhere = world.github.put_reply(REPOSITORY, 3, 999, MARKER, MARKER).await.unwrap_err();
     assert!(matches!(nowhere, ForgeError::NotFound(_)), "{nowhere:?}");
 }

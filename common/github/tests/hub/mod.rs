@@ -6,7 +6,6 @@ mod cutting;
 mod failures;
 mod pulls;
 mod reviews;
-mod server;
 mod tokens;
 
 use std::sync::{Arc, Mutex};
@@ -15,13 +14,14 @@ use std::time::Duration;
 use domain::{Clock, JobId, Secret};
 use github::GitHub;
 use github::app::{App, AppCredentials, AppOptions, LocalPacer, Site};
-use testkit::github::app_key;
+use testkit::github::{APP_ID, Account, At, Options, Reply, Server, app_key};
 use time::OffsetDateTime;
 
 use cutting::Cutting;
-use server::{APP_ID, Server};
 
 const REPOSITORY: &str = "acme/shop";
+/// The number of the App's installation there.
+const INSTALLATION: u64 = 77;
 const MARKER: &str = "<!-- codeteam:job:1 -->";
 
 fn credentials(url: &str) -> AppCredentials {
@@ -69,7 +69,13 @@ impl World {
 
     /// Without pauses between changes, and with what `change` does to the options.
     async fn with(change: impl FnOnce(&mut AppOptions)) -> Self {
-        let server = Server::start().await;
+        let server = Server::start(Options { keeps_requests: true, ..Options::default() }).await;
+        {
+            let mut state = server.state();
+            state.host(REPOSITORY, INSTALLATION, None);
+            let role = "maintain".to_owned();
+            state.account(Account { id: 7, login: "Ada".to_owned(), name: Some("Ada Lovelace".to_owned()), role });
+        }
         let cutting = Cutting::before(&server.url()).await;
         let tokens = Arc::<Mutex<Vec<String>>>::default();
         let told = Arc::clone(&tokens);
@@ -81,8 +87,13 @@ impl World {
     }
 
     /// The next request that begins with `request` is answered with `reply`.
-    fn fail(&self, request: &str, reply: wiremock::ResponseTemplate) {
+    fn fail(&self, request: &str, reply: Reply) {
         self.server.state().faults.push((request.to_owned(), reply));
+    }
+
+    /// The repository as the server keeps it.
+    fn shop(&self) -> At<'_> {
+        self.server.at(REPOSITORY)
     }
 
     /// How many requests began with `request`.

@@ -1,7 +1,7 @@
 use github::{Forge, ForgeError, NewPullRequest};
 use serde_json::json;
+use testkit::github::{Reply, said};
 
-use super::server::said;
 use super::{REPOSITORY, World};
 
 const HEAD: &str = "codeteam/1-fix-tax";
@@ -30,28 +30,28 @@ async fn a_pull_request_whose_reply_was_lost_is_found_by_the_next_attempt() {
     let lost = world.github.put_pull_request(REPOSITORY, &new("Fix tax")).await.unwrap_err();
     assert!(matches!(lost, ForgeError::Unavailable(_)), "{lost:?}");
     assert_eq!(world.github.put_pull_request(REPOSITORY, &new("Fix tax")).await.unwrap().number, 1);
-    assert_eq!(world.server.state().pulls.len(), 1);
+    assert_eq!(world.shop().pulls.len(), 1);
 }
 
 #[tokio::test]
 async fn one_that_somebody_opened_meanwhile_is_taken() {
     let world = World::new().await;
     // The look-up sees nothing yet.
-    world.fail("GET /repos/acme/shop/pulls", wiremock::ResponseTemplate::new(200).set_body_json(json!([])));
-    let there = world.server.state().pull(HEAD, "main", json!({ "title": "Fix tax", "body": "why" }));
+    world.fail("GET /repos/acme/shop/pulls", Reply::json(200, &json!([])));
+    let there = world.shop().pull(HEAD, "main", &json!({ "title": "Fix tax", "body": "why" }));
     assert_eq!(world.github.put_pull_request(REPOSITORY, &new("Fix tax")).await.unwrap().number, there);
-    assert_eq!((world.asked("POST /repos"), world.server.state().pulls.len()), (1, 1));
+    assert_eq!((world.asked("POST /repos"), world.shop().pulls.len()), (1, 1));
 }
 
 #[tokio::test]
 async fn one_that_a_person_closed_is_not_opened_a_second_time() {
     let world = World::new().await;
-    let closed = world.server.state().pull(HEAD, "main", json!({ "state": "closed" }));
+    let closed = world.shop().pull(HEAD, "main", &json!({ "state": "closed" }));
     let put = world.github.put_pull_request(REPOSITORY, &new("Fix tax")).await.unwrap();
     assert_eq!((put.number, put.open), (closed, false));
     // Among several the open one counts.
-    let open = world.server.state().pull(HEAD, "main", json!({}));
-    world.server.state().pull(HEAD, "main", json!({ "state": "closed" }));
+    let open = world.shop().pull(HEAD, "main", &json!({}));
+    world.shop().pull(HEAD, "main", &json!({ "state": "closed" }));
     assert_eq!(world.github.find_pull_request(REPOSITORY, HEAD).await.unwrap().unwrap().number, open);
 }
 
@@ -77,9 +77,9 @@ async fn where_there_are_no_drafts_it_is_opened_as_it_may_be() {
 async fn a_fork_and_a_fork_that_is_gone_are_told_apart_from_the_repository_itself() {
     let world = World::new().await;
     let (fork, gone) = {
-        let mut state = world.server.state();
+        let mut state = world.shop();
         let head = |repo| json!({ "head": { "ref": HEAD, "sha": "c0ffee", "repo": repo } });
-        (state.pull(HEAD, "main", head(json!({ "full_name": "ada/shop" }))), state.pull(HEAD, "main", head(json!(null))))
+        (state.pull(HEAD, "main", &head(json!({ "full_name": "ada/shop" }))), state.pull(HEAD, "main", &head(json!(null))))
     };
     let get = async |number| world.github.pull_request(REPOSITORY, number).await.unwrap();
     assert_eq!(get(fork).await.unwrap().fork.as_deref(), Some("ada/shop"));

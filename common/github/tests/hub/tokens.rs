@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use github::{Access, Forge, ForgeError};
 use serde_json::json;
+use testkit::github::said;
 
-use super::server::said;
 use super::{MARKER, REPOSITORY, TestClock, World};
 
 async fn token(world: &World, access: Access) -> String {
@@ -70,10 +70,20 @@ async fn a_token_that_is_not_taken_any_more_is_replaced_once() {
 }
 
 #[tokio::test]
+async fn what_git_was_refused_with_is_not_given_to_it_again() {
+    let world = World::new().await;
+    let (read, write) = (token(&world, Access::Read).await, token(&world, Access::Write).await);
+    world.github.refused("Acme/Shop", Access::Write).await;
+    let again = (token(&world, Access::Read).await, token(&world, Access::Write).await);
+    assert_eq!((&again.0, world.server.state().minted.len()), (&read, 3));
+    assert_ne!(again.1, write);
+}
+
+#[tokio::test]
 async fn an_app_that_was_installed_anew_is_found_under_its_new_number() {
     let world = World::new().await;
     token(&world, Access::Read).await;
-    world.server.state().installation = 78;
+    world.server.state().installations.insert("acme".to_owned(), 78);
     token(&world, Access::Write).await;
     assert_eq!(world.asked("POST /app/installations/78/access_tokens"), 1);
 }
