@@ -4,6 +4,7 @@ pub mod caps;
 mod chains;
 pub mod facts;
 mod fences;
+mod hub;
 mod left;
 mod lost;
 mod once;
@@ -86,7 +87,10 @@ pub async fn check(world: &World, permitted: Permitted) -> Result<Verdict> {
     lost::check(world, &facts, permitted, &mut verdict);
     once::check(&facts, &mut verdict);
     paid::check(world, &facts, &mut verdict);
-    visible::check(world, &facts, &mut verdict).await?;
+    match &world.hub {
+        Some(hub) => hub::check(world, hub, &facts, &mut verdict).await?,
+        None => visible::check(world, &facts, &mut verdict).await?,
+    }
     fences::check(&facts, &mut verdict);
     caps::check(&facts, &mut verdict);
     chains::check(world, &facts, &mut verdict).await?;

@@ -17,7 +17,7 @@ use crate::world::Plan;
 
 /// Kills, freezes, starves and cuts off real processes, and checks from outside that nothing is lost.
 ///
-/// Without names of runs: `short`. `all` = every run but `short`, with the rounds of the goals.
+/// Without names of runs: `short`, which has a short part of `github` and `stop` in it. `all` = every run but `short`, with the rounds of the goals.
 #[derive(Parser, Debug)]
 #[command(name = "chaos", max_term_width = 100)]
 pub struct Cli {
@@ -98,22 +98,26 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn chosen(names: &[String]) -> Result<Vec<Run>, String> {
+/// The runs that are asked for, each with its rounds. A short one has a short part on GitHub, which needs worlds of its own.
+fn chosen(names: &[String]) -> Result<Vec<(Run, u32)>, String> {
+    const SHORT: &[(Run, u32)] = &[(Run::Short, 1), (Run::Github, 16), (Run::Stop, 5)];
     if names.is_empty() {
-        return Ok(vec![Run::Short]);
+        return Ok(SHORT.to_vec());
     }
+    let whole = |run: Run| (run, run.rounds());
     let mut runs = Vec::new();
     for name in names {
         match (name.as_str(), name.parse()) {
-            ("all", _) => runs.extend(Run::VARIANTS.iter().filter(|run| **run != Run::Short)),
-            (_, Ok(run)) => runs.push(run),
+            ("all", _) => runs.extend(Run::VARIANTS.iter().filter(|run| **run != Run::Short).copied().map(whole)),
+            (_, Ok(Run::Short)) => runs.extend(SHORT),
+            (_, Ok(run)) => runs.push(whole(run)),
             _ => return Err(format!("no run {name:?}; `chaos list` shows what there is")),
         }
     }
     Ok(runs)
 }
 
-async fn play(cli: &Cli, runs: &[Run]) -> Result<usize> {
+async fn play(cli: &Cli, runs: &[(Run, u32)]) -> Result<usize> {
     let seed = cli.seed.unwrap_or_else(rand::random);
     let plan = Plan {
         program: std::env::current_exe().context("a running program has a path")?,
@@ -128,12 +132,12 @@ async fn play(cli: &Cli, runs: &[Run]) -> Result<usize> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let mut report = Report { seed, cores, load_at_the_start: load(), violations: 0, runs: Vec::new() };
     say(&format!("chaos: --seed {seed}, {cores} cores, load {:.1}", report.load_at_the_start));
-    for run in runs {
+    for (run, rounds) in runs {
         if Instant::now() > until {
             say(&format!("{run}: left out, the time is over"));
             continue;
         }
-        let played = runs::play(*run, &plan, Amount { rounds: cli.rounds.unwrap_or(run.rounds()), until }).await?;
+        let played = runs::play(*run, &plan, Amount { rounds: cli.rounds.unwrap_or(*rounds), until }).await?;
         say(played.text().trim_end());
         report.violations += played.violations.len();
         report.runs.push(played);

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod disk;
 pub mod environment;
 pub mod fleet;
+pub mod hub;
 pub mod losses;
 pub mod model;
 pub mod postgres;
@@ -23,6 +24,8 @@ pub mod repository;
 pub mod runs;
 pub mod sql;
 pub mod tickets;
+pub mod tools;
+pub mod webhook;
 pub mod world;
 
 use std::process::ExitCode;

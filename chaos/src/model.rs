@@ -18,7 +18,7 @@ use testkit::model::http::{self, Request};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use script::Script;
 use storm::{Storm, Weather};
@@ -41,6 +41,9 @@ pub struct Served {
     pub in_flight: u32,
     /// Input tokens of the newest request.
     pub input: u64,
+    /// When it came.
+    #[serde(skip)]
+    pub last_asked: Option<Instant>,
 }
 
 /// By job (the tag in its title) and step, from 1.
@@ -122,6 +125,7 @@ async fn serve(mut connection: TcpStream, state: Arc<State>) {
                     served.asked += 1;
                     served.in_flight += 1;
                     served.input = question.input;
+                    served.last_asked = Some(Instant::now());
                 });
                 let go_on = state.answer(&mut connection, &question, asked).await;
                 state.note(&question.script, question.step, |served| served.in_flight -= 1);

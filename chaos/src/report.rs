@@ -61,6 +61,12 @@ pub struct RunReport {
     pub recovery_again: Option<Spread>,
     /// From a give-back to the next claim.
     pub give_back: Option<Spread>,
+    /// From a stop to the last model call or tool call that began after it; 0 where none did.
+    pub begun_after_stop: Option<Spread>,
+    /// From a stop to the push that keeps what was done.
+    pub pushed_after_stop: Option<Spread>,
+    /// From a stop to the end of its job.
+    pub ended_after_stop: Option<Spread>,
     /// How long it took, in seconds.
     pub took_s: f64,
     /// The machine's load at its end (one minute's average).
@@ -81,6 +87,12 @@ pub struct Times {
     pub recovery_again: Vec<f64>,
     /// For [`RunReport::give_back`].
     pub give_back: Vec<f64>,
+    /// For [`RunReport::begun_after_stop`].
+    pub begun_after_stop: Vec<f64>,
+    /// For [`RunReport::pushed_after_stop`].
+    pub pushed_after_stop: Vec<f64>,
+    /// For [`RunReport::ended_after_stop`].
+    pub ended_after_stop: Vec<f64>,
 }
 
 impl RunReport {
@@ -120,6 +132,9 @@ impl RunReport {
         self.recovery = Spread::of(self.times.recovery.clone());
         self.recovery_again = Spread::of(self.times.recovery_again.clone());
         self.give_back = Spread::of(self.times.give_back.clone());
+        self.begun_after_stop = Spread::of(self.times.begun_after_stop.clone());
+        self.pushed_after_stop = Spread::of(self.times.pushed_after_stop.clone());
+        self.ended_after_stop = Spread::of(self.times.ended_after_stop.clone());
         self.load = load();
     }
 
@@ -145,9 +160,12 @@ impl RunReport {
             ("taken over after a loss", self.recovery),
             ("after a further loss", self.recovery_again),
             ("after a give-back", self.give_back),
+            ("model and tool calls began after a stop", self.begun_after_stop),
+            ("what was done was pushed after a stop", self.pushed_after_stop),
+            ("jobs ended after a stop", self.ended_after_stop),
         ] {
             if let Some(Spread { count, p50_s, p99_s, max_s }) = spread {
-                text.push_str(&format!("  {name}: p50 {p50_s:.1} s, p99 {p99_s:.1} s, at most {max_s:.1} s ({count} times)\n"));
+                text.push_str(&format!("  {name}: p50 {p50_s:.2} s, p99 {p99_s:.2} s, at most {max_s:.2} s ({count} times)\n"));
             }
         }
         for (cause, count) in &self.causes {

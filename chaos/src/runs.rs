@@ -3,6 +3,7 @@
 mod clock;
 mod disk;
 mod failpoints;
+mod github;
 mod kill9;
 mod long;
 mod network;
@@ -13,6 +14,7 @@ mod postgres;
 mod rolling;
 mod short;
 mod signals;
+mod stop;
 mod storms;
 mod zombies;
 
@@ -83,6 +85,12 @@ pub enum Run {
     /// Webhooks, files and replies of 1 MB.
     #[strum(message = "webhooks, files and replies of 1 MB, under kills")]
     Payload,
+    /// GitHub's bad days, and those who talk to it killed.
+    #[strum(message = "GitHub's bad days: cut replies, 422, limits, revoked tokens, 500s, under kills; a round is a job")]
+    Github,
+    /// Jobs stopped at random instants.
+    #[strum(message = "jobs stopped at random instants: by comment, API and command line")]
+    Stop,
     /// Two versions at once.
     #[strum(message = "workers of one version replaced by those of another, one by one")]
     Rolling,
@@ -109,6 +117,8 @@ impl Run {
             Self::Zombies => 200,
             Self::Signals | Self::Network | Self::Storms | Self::Disk | Self::Clock | Self::Pool | Self::Poison | Self::Payload => 10,
             Self::Rolling => 10,
+            Self::Github => 200,
+            Self::Stop => 100,
         }
     }
 
@@ -126,6 +136,7 @@ impl Run {
     /// reservations of lost calls can reach the cap of money: both say so to the person who asked.
     fn permitted(self) -> Permitted {
         match self {
+            Self::Stop => &["succeeded", "stopped"],
             // Whatever the model does to a job, its end is told.
             Self::Storms | Self::Network | Self::Short | Self::Poison => &["succeeded", "dead", "capped", "failed"],
             _ => &["succeeded", "dead", "capped"],
@@ -175,6 +186,7 @@ async fn built(run: Run, plan: &Plan, report: &mut RunReport) -> Result<Option<W
         Run::Disk => disk::world(plan, report).await,
         Run::Long => long::world(plan, name).await.map(Some),
         Run::Clock => clock::world(plan, report).await,
+        Run::Github | Run::Stop => World::on_github(plan, name, github::OWNERS).await.map(Some),
         _ => World::start(plan, name).await.map(Some),
     }
 }
@@ -196,6 +208,8 @@ async fn in_world(run: Run, world: &mut World, amount: Amount, report: &mut RunR
         Run::Poison => poison::play(world, amount, report).await,
         Run::Payload => payload::play(world, amount, report).await,
         Run::Rolling => rolling::play(world, amount, report).await,
+        Run::Github => github::play(world, amount, report).await,
+        Run::Stop => stop::play(world, amount, report).await,
     }?;
     rest(run, world, report).await
 }
@@ -212,7 +226,7 @@ async fn rest(run: Run, world: &mut World, report: &mut RunReport) -> Result<()>
     report.times.recovery.extend(recoveries.first);
     report.times.recovery_again.extend(recoveries.later);
     report.times.give_back.extend(losses::give_backs(&world.database.sql).await?);
-    if matches!(run, Run::Kill9 | Run::Long | Run::Zombies | Run::Short | Run::Payload | Run::Clock) {
+    if matches!(run, Run::Kill9 | Run::Long | Run::Zombies | Run::Short | Run::Payload | Run::Clock | Run::Github) {
         for (half_step, count) in losses::by_half_step(&world.losses) {
             *report.hits.entry(half_step).or_default() += count;
         }

@@ -1,23 +1,14 @@
 //! What was asked of the product: webhooks, signed as GitHub signs them, each with a job of its own.
 
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
-use hmac::{Hmac, KeyInit, Mac};
+use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::Sha256;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::model::script::{Kind, Script, long_text};
+use crate::webhook::deliver;
 
-/// With what webhooks are signed.
-pub const SECRET: &str = "chaos-webhook-secret";
-
-/// How long one answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Who asks for everything.
+pub const PERSON: &str = "hubot";
 
 /// One issue that got a label, and the job that came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +26,10 @@ pub struct Ticket {
     pub repository: String,
     /// The job, once somebody has accepted it.
     pub job_id: Option<String>,
+    /// How many commands were asked about it that have an answer in words.
+    pub questions: u64,
+    /// How many comments were written on it by people.
+    pub comments: u64,
 }
 
 impl Ticket {
@@ -42,12 +37,12 @@ impl Ticket {
     pub fn new(number: u64, kind: Kind, repository: &str) -> Self {
         let tag = format!("{kind}-{number:04}");
         let label = Script { tag: tag.clone(), kind }.mode();
-        Self { number, tag, kind, label, repository: repository.to_owned(), job_id: None }
+        Self { number, tag, kind, label, repository: repository.to_owned(), job_id: None, questions: 0, comments: 0 }
     }
 
-    /// GitHub's number of the delivery.
-    pub fn delivery(&self) -> String {
-        format!("00000000-0000-4000-8000-{:012}", self.number)
+    /// GitHub's number of a delivery: the same human action may be told under several.
+    pub fn delivery(&self, copy: u64) -> String {
+        format!("00000000-0000-4000-8{copy:03}-{:012}", self.number)
     }
 
     fn payload(&self) -> Value {
@@ -57,40 +52,31 @@ impl Ticket {
             "issue": { "number": self.number, "title": format!("Greet {}", self.tag), "body": "Please.", "updated_at": "2025-08-21T08:05:12Z" },
             "label": { "name": self.label },
             "repository": { "id": 1, "full_name": self.repository },
-            "sender": { "login": "hubot", "type": "User" },
+            "sender": { "login": PERSON, "type": "User" },
             "padding": padding,
         })
     }
 
-    /// Hands it in at the server at `address`; the job that it is.
+    /// Hands it in at the server at `address`, under the number of its `copy`-th delivery; the job that it is.
     ///
     /// # Errors
     /// When the server does not accept it, or does not answer.
-    pub async fn hand_in(&self, address: &str) -> Result<String> {
-        let body = self.payload().to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).context("any key will do")?;
-        mac.update(body.as_bytes());
-        let signature = hex::encode(mac.finalize().into_bytes());
-        let head = format!(
-            "POST /webhooks/github HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nx-github-event: issues\r\nx-github-delivery: {}\r\nx-hub-signature-256: sha256={signature}\r\n\r\n",
-            body.len(),
-            self.delivery()
-        );
-        let answer = timeout(PATIENCE, exchange(address, &format!("{head}{body}"))).await.context("the server does not answer")??;
-        let (status, body) = answer.split_once("\r\n\r\n").context("the answer has no body")?;
-        let job: Value = serde_json::from_str(body).with_context(|| format!("the answer is not JSON: {answer:.300}"))?;
-        match (status.contains(" 202 "), job["job_id"].as_str()) {
-            (true, Some(job_id)) => Ok(job_id.to_owned()),
-            _ => bail!("not accepted: {answer:.300}"),
-        }
+    pub async fn hand_in(&self, address: &str, copy: u64) -> Result<String> {
+        let told = deliver(address, "issues", &self.delivery(copy), &self.payload()).await?;
+        told["job_id"].as_str().map(str::to_owned).with_context(|| format!("no job came of {}: {told}", self.tag))
     }
-}
 
-async fn exchange(address: &str, request: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+    /// Comments on the issue, as the `comment`-th person who does; the command that it is.
+    ///
+    /// # Errors
+    /// When the server does not accept it, or does not answer.
+    pub async fn say(&self, address: &str, comment: u64, copy: u64, text: &str) -> Result<String> {
+        let id = self.number * 1000 + comment;
+        let mut payload = self.payload();
+        payload["action"] = json!("created");
+        payload["comment"] = json!({ "id": id, "body": text, "user": { "login": PERSON, "type": "User" } });
+        let delivery = format!("00000000-0000-4000-9{copy:03}-{id:012}");
+        let told = deliver(address, "issue_comment", &delivery, &payload).await?;
+        told["command_id"].as_str().map(str::to_owned).with_context(|| format!("no command came of {text:?} on {}: {told}", self.tag))
+    }
 }

@@ -14,13 +14,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::disk::Mount;
 use crate::fleet::{Launcher, Process};
+use crate::hub::Hub;
 use crate::losses::{self, How, Loss};
 use crate::model::script::Kind;
 use crate::model::{KEY, Model};
 use crate::postgres::Database;
 use crate::proxy::{Proxy, Target};
 use crate::repository::Repository;
-use crate::tickets::{SECRET, Ticket};
+use crate::tickets::Ticket;
+use crate::webhook::SECRET;
 
 /// How long a request is handed in again and again.
 const INSISTENCE: Duration = Duration::from_secs(90);
@@ -57,6 +59,8 @@ pub struct World {
     pub model: Model,
     /// The way to the model.
     pub model_door: Proxy,
+    /// GitHub; `None` = the forge is a local one.
+    pub hub: Option<Hub>,
     /// The repositories.
     pub repositories: Vec<Repository>,
     /// How processes are started.
@@ -94,6 +98,26 @@ impl World {
         let mut world = Self::empty(plan, name, None).await?;
         world.launcher.environment.push(("TOKEN_CAP".to_owned(), tokens.to_string()));
         world.token_cap = Some(tokens);
+        world.at_work().await
+    }
+
+    /// The same on a GitHub, with a repository each of so many owners.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn on_github(plan: &Plan, name: &str, owners: usize) -> Result<Self> {
+        let mut world = Self::empty(plan, name, None).await?;
+        world.repositories.clear();
+        for owner in 0..owners {
+            let repository =
+                Repository::new(&format!("Owner-{owner:02}/shop"), &world.folder.join("git"), &world.folder.join("state")).await?;
+            world.repositories.push(repository);
+        }
+        let hub = Hub::start(plan.seed, &world.repositories).await;
+        let file = world.folder.join("github-app.json");
+        hub.write_credentials(&file)?;
+        world.launcher.environment.push(("GITHUB_APP_FILE".to_owned(), file.to_string_lossy().into_owned()));
+        world.hub = Some(hub);
         world.at_work().await
     }
 
@@ -168,6 +192,7 @@ impl World {
             database,
             model,
             model_door,
+            hub: None,
             repositories,
             launcher,
             servers: Vec::new(),
@@ -221,17 +246,46 @@ impl World {
     /// # Errors
     /// When no server accepts it, or it becomes another job than before.
     pub async fn hand_in(&mut self, index: usize) -> Result<()> {
+        self.deliver(index, 0).await
+    }
+
+    /// The same under another number of a delivery: `copy` 0 is the first.
+    ///
+    /// # Errors
+    /// Those of [`World::hand_in`].
+    pub async fn deliver(&mut self, index: usize, copy: u64) -> Result<()> {
+        let ticket = self.tickets[index].clone();
+        let job_id = self.insist(async |address| ticket.hand_in(address, copy).await).await?;
+        let before = self.tickets[index].job_id.replace(job_id.clone());
+        ensure!(before.is_none_or(|before| before == job_id), "the same label is another job: {}", ticket.tag);
+        Ok(())
+    }
+
+    /// Writes a comment on the issue of a ticket, and delivers it so many times, as often as not as another delivery; all are one
+    /// command.
+    ///
+    /// # Errors
+    /// When no server accepts it, or it becomes several commands.
+    pub async fn say(&mut self, index: usize, text: &str, times: u64) -> Result<()> {
+        self.tickets[index].comments += 1;
+        let ticket = self.tickets[index].clone();
+        let mut known = None;
+        for copy in 0..times {
+            let command_id = self.insist(async |address| ticket.say(address, ticket.comments, copy / 2, text).await).await?;
+            let before = known.replace(command_id.clone());
+            ensure!(before.is_none_or(|before| before == command_id), "the same comment is another command: {text:?} on {}", ticket.tag);
+        }
+        Ok(())
+    }
+
+    /// Asks one server after the other until one answers as it should.
+    async fn insist<T>(&mut self, ask: impl AsyncFn(&str) -> Result<T>) -> Result<T> {
         let until = Instant::now() + INSISTENCE;
         loop {
             let addresses: Vec<String> = self.servers.iter().filter_map(|server| server.address.clone()).collect();
             let address = addresses.choose(&mut self.rng).context("no server takes requests")?;
-            let ticket = &mut self.tickets[index];
-            match ticket.hand_in(address).await {
-                Ok(job_id) => {
-                    let before = ticket.job_id.replace(job_id.clone());
-                    ensure!(before.is_none_or(|before| before == job_id), "the same delivery is another job: {}", ticket.tag);
-                    return Ok(());
-                }
+            match ask(address).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) if Instant::now() > until => return Err(error),
                 Err(_) => sleep(Duration::from_millis(100)).await,
             }
@@ -303,7 +357,7 @@ impl World {
         let until = Instant::now() + patience;
         loop {
             let open: u64 = self.database.sql.value("select count(*) from queue where state <> 'dead'").await?;
-            if open == 0 {
+            if open == 0 && self.unsaid().await? == 0 {
                 return Ok(());
             }
             if Instant::now() > until {
@@ -312,10 +366,29 @@ impl World {
                     .sql
                     .rows("select job_id, state, waiting_for, attempt, epoch, run_at - now() as ready_in, lease_until - now() as leased_for from queue where state <> 'dead' limit 5")
                     .await?;
-                bail!("{open} jobs have not ended {} s after the last fault: {}", patience.as_secs(), serde_json::to_string(&left)?);
+                let said: Vec<serde_json::Value> = self
+                    .database
+                    .sql
+                    .rows("select part, job_id, attempt, problem, due_at - now() as due_in from outbox where done_at is null limit 5")
+                    .await?;
+                bail!(
+                    "{open} jobs have not ended {} s after the last fault: {}; to be said: {}",
+                    patience.as_secs(),
+                    serde_json::to_string(&left)?,
+                    serde_json::to_string(&said)?
+                );
             }
             sleep(Duration::from_millis(250)).await;
         }
+    }
+
+    /// How much is still to be said or to be done on GitHub.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn unsaid(&self) -> Result<u64> {
+        let open = "select (select count(*) from outbox where done_at is null) + (select count(*) from commands where done_at is null)";
+        if self.hub.is_some() { self.database.sql.value(open).await } else { Ok(0) }
     }
 
     /// Ends every process as a deployment does.
@@ -335,7 +408,7 @@ impl World {
     /// When it cannot be written.
     pub async fn keep(&mut self) -> Result<PathBuf> {
         let mut dump = String::new();
-        for table in ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys"] {
+        for table in ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys", "outbox", "commands"] {
             let rows: Vec<serde_json::Value> = self.database.sql.rows(&format!("select '{table}' as \"table\", * from {table}")).await?;
             dump.extend(rows.into_iter().map(|row| format!("{row}\n")));
         }
@@ -343,6 +416,9 @@ impl World {
         let book: Vec<_> = self.model.book().into_iter().collect();
         std::fs::write(self.folder.join("model.json"), serde_json::to_vec_pretty(&book)?)?;
         std::fs::write(self.folder.join("losses.json"), serde_json::to_vec_pretty(&self.losses)?)?;
+        if let Some(hub) = &self.hub {
+            std::fs::write(self.folder.join("github.json"), serde_json::to_vec_pretty(&hub.shown())?)?;
+        }
         self._folder.disable_cleanup(true);
         Ok(self.folder.clone())
     }

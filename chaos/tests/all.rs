@@ -5,4 +5,6 @@ mod doors;
 #[cfg(test)]
 mod planted;
 #[cfg(test)]
+mod planted_hub;
+#[cfg(test)]
 mod points;

@@ -23,6 +23,8 @@ pub enum Kind {
     Long,
     /// Like [`Kind::Long`], with so much in it that it reaches the cap of tokens that its run sets.
     Hungry,
+    /// Like [`Kind::Work`], with long calls and commands, each of which says in its text whose it is: to be stopped.
+    Halted,
 }
 
 /// The steps of one job.
@@ -42,6 +44,17 @@ pub const LONG_STEPS: usize = 20;
 /// How much a large job writes, gets and says, in bytes.
 const LARGE_BYTES: usize = 1_000_000;
 const SLOW: Duration = Duration::from_secs(13);
+/// The steps of a job that is to be stopped.
+const HALTED_STEPS: usize = 10;
+/// How long the model thinks in its every third step, and its commands take, in milliseconds.
+const HALTED_CALL: Duration = Duration::from_millis(1500);
+
+impl Kind {
+    /// Whether its greeting has the two lines that every job leaves which works.
+    pub fn greets(self) -> bool {
+        self != Self::Halted
+    }
+}
 
 impl Script {
     /// The script of the first job named in `text`.
@@ -62,6 +75,7 @@ impl Script {
             Kind::Talk => 2,
             Kind::Work | Kind::Slow | Kind::Large | Kind::Poison => 4,
             Kind::Long | Kind::Hungry => LONG_STEPS,
+            Kind::Halted => HALTED_STEPS,
         }
     }
 
@@ -99,7 +113,11 @@ impl Script {
 
     /// How long the model thinks about `step`, where that is its own.
     pub fn thinks(&self, step: usize) -> Option<Duration> {
-        (self.kind == Kind::Slow && step == 2).then_some(SLOW)
+        match self.kind {
+            Kind::Slow if step == 2 => Some(SLOW),
+            Kind::Halted if step % 3 == 1 => Some(HALTED_CALL),
+            _ => None,
+        }
     }
 
     /// Whether the reply to `step` is garbage.
@@ -116,6 +134,11 @@ impl Script {
             return Some(self.long(step));
         }
         let (tool, input) = match (self.kind, step) {
+            (Kind::Halted, 3..HALTED_STEPS) => {
+                let pause = if step.is_multiple_of(3) { "1.5" } else { "0.3" };
+                ("shell", json!({ "command": format!(": {}; echo again >> greeting.txt; sleep {pause}", self.mark(step)) }))
+            }
+            (Kind::Halted, HALTED_STEPS) => ("finish", self.finish()),
             (_, 1) => ("read_file", json!({ "path": "README.md" })),
             (Kind::Talk, 2) | (_, 4) => ("finish", self.finish()),
             (Kind::Large, 2) => ("shell", json!({ "command": format!("head -c {LARGE_BYTES} /dev/urandom > large") })),
@@ -154,6 +177,11 @@ impl Script {
         }
     }
 
+    /// What stands in the command of `step`, for whoever looks at the machine's processes.
+    pub fn mark(&self, step: usize) -> String {
+        format!("step-{step}-of-{}", self.tag)
+    }
+
     fn note(&self, step: usize) -> String {
         format!("note {step}\n").repeat(if self.kind == Kind::Hungry { 1500 } else { 1 })
     }
@@ -181,7 +209,7 @@ mod tests {
 
     #[test]
     fn every_script_ends_with_finish_and_says_nothing_after() {
-        for kind in ["work", "talk", "slow", "large", "poison", "long", "hungry"] {
+        for kind in ["work", "talk", "slow", "large", "poison", "long", "hungry", "halted"] {
             let script = Script::of_tag(&format!("{kind}-1")).unwrap();
             let last = script.content(script.steps()).unwrap();
             assert_eq!(last.as_array().unwrap().last().unwrap()["name"], "finish", "{kind}");

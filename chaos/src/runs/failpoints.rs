@@ -23,6 +23,9 @@ use crate::world::World;
 /// Something of everything, so that every point is passed: answers, slow steps, failures.
 const EVERYTHING: &[(Kind, u32)] = &[(Kind::Work, 5), (Kind::Talk, 3), (Kind::Slow, 1), (Kind::Poison, 1)];
 
+/// In one round of so many somebody asks how a job goes.
+const COMMANDS: u32 = 5;
+
 /// How long a process may take to come to its point.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a point is tried again that was not reached.
@@ -55,6 +58,10 @@ pub(super) async fn play(world: &mut World, amount: Amount, report: &mut RunRepo
     let mut armed: Vec<Option<Armed>> = (0..world.workers.len() + 1).map(|_| None).collect();
     loop {
         world.top_up(EVERYTHING).await?;
+        if world.rng.random_ratio(1, COMMANDS) {
+            let index = world.rng.random_range(0..world.tickets.len());
+            world.say(index, "/codeteam status", 1).await?;
+        }
         let over = Instant::now() > amount.until;
         let mut idle = true;
         for (place, armed) in armed.iter_mut().enumerate().skip(1) {
@@ -88,6 +95,8 @@ fn is_of_a_server(point: Point) -> bool {
             | Point::AfterTriage
             | Point::AfterOutboxTake
             | Point::AfterOutboxSend
+            | Point::AfterCommandClaim
+            | Point::AfterCommandDone
     )
 }
 
