@@ -7,4 +7,5 @@ mod hub;
 mod local_forge;
 #[cfg(test)]
 mod triggers;
+#[cfg(test)]
 mod webhooks;

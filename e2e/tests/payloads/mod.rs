@@ -2,7 +2,7 @@
 //! by accident.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::{Codeteam, Up, root};
 use hmac::{Hmac, KeyInit, Mac};
@@ -11,6 +11,7 @@ use sha2::Sha256;
 use testkit::TestDb;
 use testkit::client::{HttpAnswer, post};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// One payload and what event it is of.
 #[derive(Clone)]

@@ -136,10 +136,11 @@ fn question(finish: &Finish, language: Language) -> String {
 
 /// How large the change is, and what it took.
 fn changed(work: &Work, stat: &DiffStat, language: Language) -> String {
-    let (heading, files) = match language {
-        Language::English => ("What it took", "files"),
-        Language::Portuguese => ("O que custou", "arquivos"),
+    let (heading, file) = match language {
+        Language::English => ("What it took", "file"),
+        Language::Portuguese => ("O que custou", "arquivo"),
     };
+    let files = if stat.files == 1 { file.to_owned() } else { format!("{file}s") };
     format!("\n### {heading}\n\n{} {files}, +{} −{}. {}", stat.files, stat.added, stat.removed, took(work, language))
 }
 

@@ -16,7 +16,7 @@ async fn what_may_not_be_changed_is_left_out_of_the_commit_and_named_in_the_pull
     let body = world.pulls()[0]["body"].as_str().unwrap().to_owned();
     let note =
         "- left out, since `.codeteam.toml` of this repository allows only `*.py` to be changed: `.codeteam.toml`, `ci/deploy.yml`\n";
-    assert!(body.contains(note) && body.contains("1 files, +1 −1."), "{body}");
+    assert!(body.contains(note) && body.contains("1 file, +1 −1."), "{body}");
 }
 
 #[tokio::test]

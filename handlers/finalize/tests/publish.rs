@@ -33,7 +33,7 @@ async fn a_change_becomes_a_branch_and_a_draft_pull_request_and_the_job_ends() {
         "- python3 -m unittest: OK",
         "Confidence: medium.",
         "Is half a cent up or down?",
-        "1 files, +1 −1.",
+        "1 file, +1 −1.",
         "1 steps, 120 tokens, $0.0002, 2.0 s with scripted.",
         "Refs #7",
         &format!("<!-- codeteam:job:{job_id} -->"),

@@ -1,6 +1,8 @@
 //! `codeteam github setup`: an App comes about in the browser, and its key is stored here.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -39,10 +41,18 @@ pub(super) async fn run(args: Setup, json: bool, settings: Settings) -> Outcome 
     let options = HttpOptions { proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()), ..HttpOptions::default() };
     let registration = page::Registration { manifest, site, state, options };
     let stop = shutdown::on_signal()?;
-    let kept_in = file.clone();
+    let (kept_in, is_kept) = (file.clone(), Arc::new(AtomicBool::new(false)));
+    let keep = {
+        let is_kept = Arc::clone(&is_kept);
+        move |credentials: &AppCredentials| store(credentials, &kept_in).map(|()| is_kept.store(true, Ordering::SeqCst))
+    };
     let credentials = tokio::select! {
-        credentials = page::serve(listener, registration, move |credentials| store(credentials, &kept_in)) => credentials?,
-        () = stop.cancelled() => return Err(Failure::Environment(anyhow!("interrupted before GitHub answered: nothing is stored"))),
+        credentials = page::serve(listener, registration, keep) => credentials?,
+        // The last page may still be on its way to the browser.
+        () = stop.cancelled() => match is_kept.load(Ordering::SeqCst) {
+            true => AppCredentials::load(&file).map_err(anyhow::Error::new)?,
+            false => return Err(Failure::Environment(anyhow!("interrupted before GitHub answered: nothing is stored"))),
+        },
         () = tokio::time::sleep(PATIENCE) => {
             return Err(Failure::Environment(anyhow!("nobody came back from GitHub within an hour: nothing is stored")));
         }
