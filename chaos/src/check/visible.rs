@@ -20,12 +20,14 @@ pub(super) async fn check(world: &World, facts: &Facts, verdict: &mut Verdict) -
             let Some(job) = ticket.job_id.as_ref().and_then(|job_id| facts.jobs.get(job_id)) else { continue };
             verdict.see(NAME, 1);
             let (job_id, tag) = (&job.job_id, &ticket.tag);
-            // A branch carries the end of the job's id, a pull request its branch, a comment the whole id.
+            // A branch carries the end of the job's id, a pull request its branch, a comment a mark with the whole id.
             let short: String = job_id.chars().filter(char::is_ascii_hexdigit).collect::<String>().split_off(20);
             let own: Vec<(&String, &Option<String>)> = branches.iter().filter(|(name, _)| name.contains(&short)).collect();
             let requests = pulls.iter().filter(|pull| head(pull).contains(&short)).count();
-            let comments =
-                repository.comments(ticket.number)?.iter().filter(|comment| text(comment, "body").contains(job_id.as_str())).count();
+            let all = repository.comments(ticket.number)?;
+            let marked =
+                |what: &str| all.iter().filter(|comment| text(comment, "body").contains(&format!("codeteam:{what}:{job_id} "))).count();
+            let (comments, progress) = (marked("job"), marked("progress"));
             owned += own.len();
             verdict.require(own.len() <= 1, NAME, || format!("job {job_id} ({tag}) has {} branches", own.len()));
             verdict.require(requests <= 1, NAME, || format!("job {job_id} ({tag}) has {requests} pull requests"));
@@ -33,6 +35,7 @@ pub(super) async fn check(world: &World, facts: &Facts, verdict: &mut Verdict) -
                 format!("job {job_id} ({tag}) has {requests} pull requests and {} branches", own.len())
             });
             verdict.require(comments <= 1, NAME, || format!("job {job_id} ({tag}) has {comments} comments"));
+            verdict.require(progress <= 1, NAME, || format!("job {job_id} ({tag}) has {progress} comments about its progress"));
             if job.outcome.as_deref() == Some("succeeded") {
                 let changes = Script::of_tag(tag).is_some_and(|script| script.changes());
                 let shown = (own.len(), comments);

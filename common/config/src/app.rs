@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use domain::Secret;
-use github::app::{App, AppCredentials, AppOptions, HttpOptions, LocalPacer, Pacer, Turn};
+use github::app::{App, AppCredentials, AppOptions, HttpOptions, LocalPacer, Pacer, TOKEN_NAME, Turn};
 use github::{ForgeError, Triggers};
 use redact::Redactor;
 use store::{Db, outbox};
@@ -37,7 +37,7 @@ pub(crate) fn credentials(settings: &Settings) -> anyhow::Result<Option<AppCrede
 
 /// The App, whose changes `pacer` keeps apart.
 pub(crate) fn app(settings: &Settings, credentials: &AppCredentials, pacer: Arc<dyn Pacer>) -> anyhow::Result<App> {
-    let on_token = |token: &Secret| Redactor::of_process().register_for("GITHUB_TOKEN", token, TOKEN_LIFE);
+    let on_token = |token: &Secret| Redactor::of_process().register_for(TOKEN_NAME, token, TOKEN_LIFE);
     let http = HttpOptions { proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()), ..HttpOptions::default() };
     App::new(credentials, AppOptions { http, pacer, ..AppOptions::new(on_token) }).context("cannot set up the GitHub App")
 }

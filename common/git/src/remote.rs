@@ -238,7 +238,7 @@ mod tests {
         let opened = |text: &str| text.parse::<Remote>().unwrap().opened_by("x-access-token", &Secret::new("gh/s:1@"));
         let remote = opened("https://github.example:8443/acme/shop.git");
         assert_eq!(remote.location(), "https://github.example:8443/acme/shop.git");
-        assert_eq!(remote.credentials().unwrap().expose(), "https://x-access-token:gh%2Fs%3A1%40@github.example:8443");
+        assert_eq!(remote.credentials().unwrap().expose(), format!("https://x-access-token:{}@github.example:8443", "gh%2Fs%3A1%40"));
         assert!(!format!("{remote} {remote:?}").contains("gh%2F"), "{remote:?}");
         assert_eq!(opened("/srv/shop.git").credentials(), None);
         assert_eq!(opened("git@github.example:acme/shop.git").credentials(), None);

@@ -35,7 +35,7 @@ async fn a_holder_that_dies_after_it_did_everything_but_say_so_does_nothing_twic
         world.test.execute("drop function go_away cascade; update commands set run_at = now()").await;
         if command == stop() {
             // What was stopped has ended meanwhile, so that another job is the newest one now.
-            world.test.execute(&format!("update jobs set outcome = 'stopped' where job_id = '{job_id}'")).await;
+            world.test.execute(&format!("update jobs set outcome = 'stopped', finished_at = now() where job_id = '{job_id}'")).await;
         }
         assert_eq!(world.handle().await["handled"], "done");
         assert_eq!(world.test.value(count).await, before, "{command:?}");

@@ -116,7 +116,7 @@ async fn a_job_is_told_from_its_first_second_to_its_end_in_one_comment_and_one_c
     assert!(check.summary.contains("| 0 of 7 |"), "the repository lowered it: {}", check.summary);
 
     world.finish(job_id, epoch, &succeeded()).await;
-    assert_eq!(world.say_all().await, ["sent comment", "sent check_run", "sent reaction"]);
+    assert_eq!(world.say_all().await, ["sent comment", "sent reaction", "sent check_run"]);
     assert_eq!(world.read::<Vec<Emotion>>("reactions/issue-7.json"), [Emotion::Eyes, Emotion::Rocket]);
     let comment: Comment = world.read("issues/7/comments/1.json");
     assert!(comment.body.contains("- ☑ [answer](https://forge.example/7#1)\n"), "{}", comment.body);

@@ -137,21 +137,19 @@ impl Finalize {
         let detail = json!({ "number": number });
         effects::intend(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterCommentIntent);
+        // Asked at a line, answered there.
         let thread = outbox::thread(&self.db, job.job_id).await.map_err(failure::of_store)?;
         let written = match thread {
-            // Asked at a line, answered there.
             Some(to) => self.forge.put_reply(&job.repository, number, to, &marker, body).await,
             None => self.forge.put_comment(&job.repository, number, &marker, body).await,
         };
         let written = written.map_err(failure::of_forge)?;
         fail_point!(AfterCommentWritten);
         let there = match thread {
-            Some(_) => written,
-            None => {
-                let there = self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?;
-                there.ok_or_else(|| missing(format!("the comment on #{number}")))?
-            }
+            Some(_) => Some(written),
+            None => self.forge.find_comment(&job.repository, number, &marker).await.map_err(failure::of_forge)?,
         };
+        let there = there.ok_or_else(|| missing(format!("the comment on #{number}")))?;
         let detail: Value = json!({ "number": number, "id": there.id, "url": there.url });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Comment, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterComment);

@@ -34,7 +34,7 @@ async fn a_change_becomes_a_branch_and_a_draft_pull_request_and_the_job_ends() {
         "Confidence: medium.",
         "Is half a cent up or down?",
         "1 file, +1 −1.",
-        "1 steps, 120 tokens, $0.0002, 2.0 s with scripted.",
+        "1 steps, 120 tokens, $0.000150, 2.0 s with scripted.",
         "Refs #7",
         &format!("<!-- codeteam:job:{job_id} -->"),
     ] {
@@ -89,7 +89,7 @@ async fn a_job_that_never_began_tells_the_issue_what_happened() {
     world.finalize(job_id, epoch, Outcome::Stopped).await.unwrap();
     let [comment] = &world.comments()[..] else { panic!("one comment") };
     let body = comment["body"].as_str().unwrap();
-    assert!(body.contains("the job stopped on request") && body.contains("0 steps, 0 tokens, $0.0000, 0.0 s with no model."), "{body}");
+    assert!(body.contains("the job stopped on request") && body.contains("0 steps, 0 tokens, $0.000000, 0.0 s with no model."), "{body}");
 }
 
 #[tokio::test]

@@ -38,6 +38,9 @@ use refusal::Refusal;
 pub(crate) use repository::Repository;
 pub(crate) use tokens::Scope;
 
+/// What a token is called where one is taken out of a text.
+pub const TOKEN_NAME: &str = "GITHUB_TOKEN";
+
 /// Is told every token, before it is used: it must not be seen anywhere.
 type OnToken = Box<dyn Fn(&Secret) + Send + Sync>;
 

@@ -35,6 +35,19 @@ impl Language {
         }
     }
 
+    /// A number as people read it: `12,400`.
+    pub fn thousands(self, number: u64) -> String {
+        let digits = number.to_string();
+        let mut grouped = String::new();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                grouped.push_str(self.pick(",", "."));
+            }
+            grouped.push(digit);
+        }
+        grouped
+    }
+
     /// One of two texts.
     pub fn pick<'a>(self, english: &'a str, portuguese: &'a str) -> &'a str {
         match self {
@@ -83,6 +96,13 @@ mod tests {
         for (title, body) in english {
             assert_eq!(Language::of(title, body), Language::English, "{title}");
         }
+    }
+
+    #[test]
+    fn numbers_are_grouped_as_the_language_does_it() {
+        let english = [0, 999, 1_000, 1_234_567].map(|number| Language::English.thousands(number));
+        assert_eq!(english, ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(Language::Portuguese.thousands(12_400), "12.400");
     }
 
     #[test]

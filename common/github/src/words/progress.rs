@@ -168,8 +168,8 @@ fn table(Progress { spent, caps, .. }: &Progress, language: Language) -> String 
         "| {steps} | {tokens} | {cost} | {time} |\n| --- | --- | --- | --- |\n| {} {of} {} | {} {of} {} | {} {of} {} | {} {of} {} |\n",
         spent.steps,
         caps.steps,
-        spent.tokens,
-        caps.tokens,
+        language.thousands(spent.tokens),
+        language.thousands(caps.tokens),
         spent.cost_microusd.exact(),
         caps.cost_microusd.exact(),
         clock(spent.active_ms),
@@ -314,7 +314,7 @@ mod tests {
             "**AI Code Team** · working · change, mechanic, gpt-5-mini\n\n\
              | steps | tokens | cost | time |\n\
              | --- | --- | --- | --- |\n\
-             | 3 of 20 | 12400 of 50000 | $0.041250 of $0.500000 | 0:21 of 1:00 |\n\n\
+             | 3 of 20 | 12,400 of 50,000 | $0.041250 of $0.500000 | 0:21 of 1:00 |\n\n\
              - ☑ accepted\n\
              - ☑ checkout of `1a2b3c4d5e`\n\
              - ☐ work, step 3: `edit_file`, `shell`\n\

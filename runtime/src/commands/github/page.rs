@@ -134,9 +134,9 @@ async fn returned(State(page): State<Arc<Page>>, request: Request) -> Response {
 impl Page {
     /// The answer to a browser that came under another name.
     fn refusal(&self, request: &Request) -> Option<Response> {
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let hosts: Vec<_> = request.headers().get_all(header::HOST).iter().map(|host| host.to_str().ok()).collect();
         let elsewhere = || (StatusCode::MISDIRECTED_REQUEST, format!("this page is at http://{}\n", self.host)).into_response();
-        (host != Some(&self.host)).then(elsewhere)
+        (hosts != [Some(self.host.as_str())]).then(elsewhere)
     }
 }
 
