@@ -17,7 +17,7 @@ use crate::world::Plan;
 
 /// Kills, freezes, starves and cuts off real processes, and checks from outside that nothing is lost.
 ///
-/// Without names of runs: `short`, which has a short part of `github` and `stop` in it. `all` = every run but `short`, with the rounds of the goals.
+/// Without names of runs: `short`. `all` = every run but `short`, with the rounds of the goals.
 #[derive(Parser, Debug)]
 #[command(name = "chaos", max_term_width = 100)]
 pub struct Cli {
@@ -98,18 +98,16 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// The runs that are asked for, each with its rounds. A short one has a short part on GitHub, which needs worlds of its own.
+/// The runs that are asked for, each with its rounds.
 fn chosen(names: &[String]) -> Result<Vec<(Run, u32)>, String> {
-    const SHORT: &[(Run, u32)] = &[(Run::Short, 1), (Run::Github, 16), (Run::Stop, 5)];
-    if names.is_empty() {
-        return Ok(SHORT.to_vec());
-    }
     let whole = |run: Run| (run, run.rounds());
+    if names.is_empty() {
+        return Ok(vec![whole(Run::Short)]);
+    }
     let mut runs = Vec::new();
     for name in names {
         match (name.as_str(), name.parse()) {
             ("all", _) => runs.extend(Run::VARIANTS.iter().filter(|run| **run != Run::Short).copied().map(whole)),
-            (_, Ok(Run::Short)) => runs.extend(SHORT),
             (_, Ok(run)) => runs.push(whole(run)),
             _ => return Err(format!("no run {name:?}; `chaos list` shows what there is")),
         }

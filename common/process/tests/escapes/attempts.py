@@ -701,7 +701,7 @@ def writes_very_many_files():
     for count in range(10):
         with open("part-%d" % count, "wb") as file:
             file.write(bytes(10_000_000))
-    time.sleep(2)
+    time.sleep(6)
     escaped()
 
 
