@@ -37,7 +37,7 @@ test: tools ## Run every test, on a private PostgreSQL that it brings itself
 	@$(MAKE) --jobs=2 --output-sync=target test-postgres test-chaos
 
 .PHONY: test-chaos
-test-chaos: ## A little of everything that `make chaos` does, in about three minutes (part of test)
+test-chaos: ## A little of everything that `make chaos` does, in about four minutes (part of test)
 	@$(CARGO) build --quiet --workspace --bins --locked
 	@target/debug/chaos short --seed 7
 	@target/debug/chaos long --seed 7 --rounds 20
