@@ -1,29 +1,19 @@
 //! A world in which everything went well, and then is made to look as if it had not: each check has to see it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use chaos::check::{Violation, check};
 use chaos::model::script::Kind;
 use chaos::repository::Repository;
-use chaos::world::{Plan, World};
+use chaos::world::World;
 use process::{Command, run};
 
 const PERMITTED: &[&str] = &["succeeded"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_violation_is_seen_and_a_sound_world_has_none() {
-    let folder = tempfile::Builder::new().prefix("codeteam-chaos-").tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let plan = Plan {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_chaos")),
-        folder: folder.path().to_owned(),
-        seed: 1,
-        workers: 1,
-        slots: 3,
-        load: 3,
-        previous: None,
-    };
+    let (_folder, plan) = crate::plan();
     let mut world = World::start(&plan, "planted").await.unwrap();
     for kind in [Kind::Work, Kind::Work, Kind::Talk, Kind::Long] {
         world.ask(kind).await.unwrap();

@@ -1,27 +1,16 @@
 //! The same on GitHub: what people would see twice, not at all, or with another sum than the ledger's.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use chaos::check::{Violation, check};
 use chaos::model::script::Kind;
-use chaos::world::{Plan, World};
+use chaos::world::World;
 use serde_json::json;
 use testkit::github::{At, BOT};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_violation_on_github_is_seen_and_a_sound_world_has_none() {
-    let folder = tempfile::Builder::new().prefix("codeteam-chaos-").tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let plan = Plan {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_chaos")),
-        folder: folder.path().to_owned(),
-        seed: 1,
-        workers: 1,
-        slots: 3,
-        load: 3,
-        previous: None,
-    };
+    let (_folder, plan) = crate::plan();
     let mut world = World::on_github(&plan, "planted", 1).await.unwrap();
     for kind in [Kind::Work, Kind::Talk] {
         world.ask(kind).await.unwrap();
