@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::telemetry::figures;
 use crate::{conversation, redelivery, upkeep};
-use command::{CommandHandler, CommandRequest, Handled};
+use command::{CommandHandler, Handled};
 use config::{Configured, Services};
-use dispatch::{Ctx, call};
+use dispatch::{Ctx, Handler, call};
 use failpoints::fail_point;
 use rand::Rng;
 use store::schedules::Ran;
@@ -15,10 +15,10 @@ use store::{Db, lanes, queue, schedules, workers};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use triage::{Triage, TriageRequest, Triaged};
+use triage::{Triage, Triaged};
 
-const TRIAGE_POLL: Duration = Duration::from_secs(1);
-const COMMAND_POLL: Duration = Duration::from_secs(1);
+/// How long a handler that found nothing waits for a notification.
+const POLL: Duration = Duration::from_secs(1);
 const TRIAGE_DEADLINE: Duration = Duration::from_secs(20);
 /// How many jobs one process sorts at a time: one that asks a model must not hold up the others.
 const TRIAGES: usize = 4;
@@ -128,29 +128,22 @@ pub async fn spawn_triage(tasks: &mut JoinSet<()>, services: &Services, shutdown
     for _ in 0..TRIAGES {
         // Subscribed before the first look, so that nothing falls between.
         let ear = listener.subscribe([Signal::Triage]);
-        tasks.spawn(triage_all(triage.clone(), ear, shutdown.clone()));
+        tasks.spawn(attend(triage.clone(), TRIAGE_DEADLINE, ear, shutdown.clone(), triaged));
     }
     Ok(())
 }
 
-async fn triage_all(triage: Triage, mut ear: Ear, shutdown: CancellationToken) {
-    while !shutdown.is_cancelled() {
-        match call(&triage, Ctx::with_timeout(TRIAGE_DEADLINE), TriageRequest::default()).await {
-            Ok(Triaged::Nothing) => tokio::select! {
-                () = ear.woken() => {}
-                () = pause(TRIAGE_POLL, &shutdown) => {}
-            },
-            Ok(Triaged::Ready { job_id, kind, mode, reason }) => {
-                tracing::info!(job.id = %job_id, "job {job_id}, {kind}, goes to a {mode}: {reason}");
-            }
-            Ok(Triaged::Waits { job_id, reason }) => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
-            Ok(Triaged::Refused { job_id, reason }) => tracing::info!(job.id = %job_id, "job {job_id} is refused: {reason}"),
-            Err(error) => {
-                tracing::warn!("triage failed: {error:#}");
-                pause(TRIAGE_POLL, &shutdown).await;
-            }
+/// Says what became of a job; `false` = none waited.
+fn triaged(triaged: Triaged) -> bool {
+    match triaged {
+        Triaged::Nothing => return false,
+        Triaged::Ready { job_id, kind, mode, reason } => {
+            tracing::info!(job.id = %job_id, "job {job_id}, {kind}, goes to a {mode}: {reason}");
         }
+        Triaged::Waits { job_id, reason } => tracing::warn!(job.id = %job_id, "job {job_id} waits: {reason}"),
+        Triaged::Refused { job_id, reason } => tracing::info!(job.id = %job_id, "job {job_id} is refused: {reason}"),
     }
+    true
 }
 
 /// Starts doing what people ask of jobs in `tasks`.
@@ -159,25 +152,44 @@ async fn triage_all(triage: Triage, mut ear: Ear, shutdown: CancellationToken) {
 /// What the handler needs and does not find.
 pub async fn spawn_commands(tasks: &mut JoinSet<()>, services: &Services, shutdown: CancellationToken) -> anyhow::Result<()> {
     let handler = CommandHandler::configure(services).await?;
-    let mut ear = services.listener().await?.subscribe([Signal::Command]);
-    tasks.spawn(async move {
-        while !shutdown.is_cancelled() {
-            match call(&handler, Ctx::with_timeout(COMMAND_DEADLINE), CommandRequest::default()).await {
-                Ok(Handled::Nothing) => tokio::select! {
-                    () = ear.woken() => {}
-                    () = pause(COMMAND_POLL, &shutdown) => {}
-                },
-                Ok(Handled::Done { command_id, command, jobs }) => tracing::info!("command {command_id}, {command}, is done: {jobs:?}"),
-                Ok(Handled::Refused { command_id, actor }) => tracing::info!("command {command_id} of {actor} is refused"),
-                Ok(Handled::GivenUp { command_id, cause }) => tracing::error!("command {command_id} is given up: {cause}"),
-                Err(error) => {
-                    tracing::warn!("a command failed: {error:#}");
-                    pause(COMMAND_POLL, &shutdown).await;
-                }
+    let ear = services.listener().await?.subscribe([Signal::Command]);
+    tasks.spawn(attend(handler, COMMAND_DEADLINE, ear, shutdown, handled));
+    Ok(())
+}
+
+/// Says what became of a command; `false` = none waited.
+fn handled(handled: Handled) -> bool {
+    match handled {
+        Handled::Nothing => return false,
+        Handled::Done { command_id, command, jobs } => tracing::info!("command {command_id}, {command}, is done: {jobs:?}"),
+        Handled::Refused { command_id, actor } => tracing::info!("command {command_id} of {actor} is refused"),
+        Handled::GivenUp { command_id, cause } => tracing::error!("command {command_id} is given up: {cause}"),
+    }
+    true
+}
+
+/// Calls `handler` for as long as it finds something to do; else again when `ear` is woken or a moment has passed. `told` says what
+/// was done, and whether it was anything.
+pub(crate) async fn attend<H: Handler<Request: Default>>(
+    handler: H,
+    deadline: Duration,
+    mut ear: Ear,
+    shutdown: CancellationToken,
+    told: fn(H::Response) -> bool,
+) {
+    while !shutdown.is_cancelled() {
+        match call(&handler, Ctx::with_timeout(deadline), H::Request::default()).await.map(told) {
+            Ok(true) => {}
+            Ok(false) => tokio::select! {
+                () = ear.woken() => {}
+                () = pause(POLL, &shutdown) => {}
+            },
+            Err(error) => {
+                tracing::warn!("{} failed: {error:#}", H::NAME);
+                pause(POLL, &shutdown).await;
             }
         }
-    });
-    Ok(())
+    }
 }
 
 /// Starts hearing notifications in `tasks`, and says in the gauge `codeteam_listen_connected` whether they are heard.

@@ -38,7 +38,7 @@ pub(crate) fn credentials(settings: &Settings) -> anyhow::Result<Option<AppCrede
 /// The App, whose changes `pacer` keeps apart.
 pub(crate) fn app(settings: &Settings, credentials: &AppCredentials, pacer: Arc<dyn Pacer>) -> anyhow::Result<App> {
     let on_token = |token: &Secret| Redactor::of_process().register_for(TOKEN_NAME, token, TOKEN_LIFE);
-    let http = HttpOptions { proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()), ..HttpOptions::default() };
+    let http = HttpOptions { proxy: settings.proxy_url(), ..HttpOptions::default() };
     App::new(credentials, AppOptions { http, pacer, ..AppOptions::new(on_token) }).context("cannot set up the GitHub App")
 }
 

@@ -8,6 +8,7 @@ mod environment;
 pub mod failure;
 pub mod logging;
 mod networks;
+mod permission;
 mod probe;
 mod remote;
 mod root;
@@ -17,6 +18,7 @@ mod settings;
 
 pub use environment::Environment;
 pub use networks::Networks;
+pub use permission::permission;
 pub use probe::Probe;
 pub use remote::mirror;
 pub use root::{Root, begin, first, prepare_service_folders};

@@ -2,14 +2,14 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use dispatch::Handler;
 use domain::{OwnerId, Secret};
 use git::{Git, GitOptions};
-use github::app::{App, LocalPacer};
+use github::app::{App, AppCredentials, LocalPacer};
 use github::{Forge, GitHub, LocalForge, Triggers, Unregistered, WebhookSecrets};
 use llm::{Anthropic, Bedrock, Breakers, Chat, Google, Http, HttpOptions, LlmError, Models, OpenAi, Providers, Scripted, SelfHosted};
 use store::wake::Listener;
@@ -43,6 +43,7 @@ pub struct Services {
     owner: OwnerId,
     db: OnceCell<Db>,
     listener: OnceCell<Listener>,
+    credentials: OnceLock<Option<AppCredentials>>,
     forge: OnceCell<Arc<dyn Forge>>,
     breakers: Breakers,
 }
@@ -55,6 +56,7 @@ impl Services {
             owner: OwnerId::new(),
             db: OnceCell::new(),
             listener: OnceCell::new(),
+            credentials: OnceLock::new(),
             forge: OnceCell::new(),
             breakers: Breakers::default(),
         }
@@ -114,10 +116,10 @@ impl Services {
     /// The App's credentials cannot be read, or the database that deals out turns cannot be reached.
     pub async fn forge(&self) -> anyhow::Result<Arc<dyn Forge>> {
         let open = async {
-            let forge: Arc<dyn Forge> = match app::credentials(&self.settings)? {
+            let forge: Arc<dyn Forge> = match self.credentials()? {
                 Some(credentials) => {
                     let pacer = Arc::new(SharedPacer::new(self.db().await?));
-                    Arc::new(GitHub::new(app::app(&self.settings, &credentials, pacer)?))
+                    Arc::new(GitHub::new(app::app(&self.settings, credentials, pacer)?))
                 }
                 None => Arc::new(LocalForge::new(self.settings.state_dir.join("forge"), Unregistered::Record)),
             };
@@ -126,13 +128,25 @@ impl Services {
         self.forge.get_or_try_init(|| open).await.cloned()
     }
 
+    /// The App's credentials, read at the first call; `None` = none is set up.
+    fn credentials(&self) -> anyhow::Result<Option<&AppCredentials>> {
+        let known = match self.credentials.get() {
+            Some(known) => known,
+            None => {
+                let read = app::credentials(&self.settings)?;
+                self.credentials.get_or_init(|| read)
+            }
+        };
+        Ok(known.as_ref())
+    }
+
     /// The App that is set up, for what is asked of GitHub about itself; `None` = none is.
     ///
     /// # Errors
     /// Its credentials cannot be read.
     pub fn github_app(&self) -> anyhow::Result<Option<App>> {
-        let Some(credentials) = app::credentials(&self.settings)? else { return Ok(None) };
-        app::app(&self.settings, &credentials, Arc::new(LocalPacer::default())).map(Some)
+        let Some(credentials) = self.credentials()? else { return Ok(None) };
+        app::app(&self.settings, credentials, Arc::new(LocalPacer::default())).map(Some)
     }
 
     /// Which labels and commands start jobs.
@@ -140,7 +154,7 @@ impl Services {
     /// # Errors
     /// The App's credentials cannot be read.
     pub fn triggers(&self) -> anyhow::Result<Triggers> {
-        Ok(app::triggers(&self.settings, app::credentials(&self.settings)?.as_ref()))
+        Ok(app::triggers(&self.settings, self.credentials()?))
     }
 
     /// Who may sign webhooks: whoever has a secret of the settings, or else of the App. `None` = nobody, since no secret is set.
@@ -148,7 +162,7 @@ impl Services {
     /// # Errors
     /// An empty secret, or credentials that cannot be read.
     pub fn webhook_secrets(&self) -> anyhow::Result<Option<WebhookSecrets>> {
-        let of_app = app::credentials(&self.settings)?.map(|known| [known.webhook_secret, known.webhook_secret_previous]);
+        let of_app = self.credentials()?.map(|known| [known.webhook_secret.clone(), known.webhook_secret_previous.clone()]);
         let secrets = match self.settings.webhook_secrets.as_slice() {
             [] => of_app.into_iter().flatten().flatten().collect(),
             set => set.to_vec(),
@@ -227,7 +241,7 @@ impl Services {
     }
 
     fn http(&self) -> Result<Http, LlmError> {
-        Http::new(HttpOptions { proxy: self.settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()), ..HttpOptions::default() })
+        Http::new(HttpOptions { proxy: self.settings.proxy_url(), ..HttpOptions::default() })
     }
 
     /// Git, with the trusted configuration.

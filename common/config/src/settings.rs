@@ -214,6 +214,11 @@ impl Settings {
         })
     }
 
+    /// The proxy as HTTP clients take it.
+    pub fn proxy_url(&self) -> Option<String> {
+        self.proxy.as_ref().map(|proxy| proxy.expose().to_owned())
+    }
+
     /// Where the App's credentials are, or will be.
     pub fn github_app_file(&self) -> PathBuf {
         self.github_app_file.clone().unwrap_or_else(|| self.state_dir.join("github-app.json"))

@@ -23,6 +23,12 @@ pub enum Subject {
     },
 }
 
+/// Whose mutations wait for each other: those in the repositories of one owner, for whom an App is installed. Owners are told apart
+/// as GitHub does it, whatever their case.
+pub fn channel(repository: &str) -> String {
+    repository.split('/').next().unwrap_or_default().to_lowercase()
+}
+
 /// What a reaction says (GitHub's names).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]

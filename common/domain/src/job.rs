@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{CapReached, Caps, ReviewComment};
+use crate::{CapReached, Caps, ReviewComment, Subject};
 
 /// Which team of workers does a job.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, strum::Display, strum::IntoStaticStr, strum::EnumString)]
@@ -123,6 +123,18 @@ pub struct CommentRef {
     /// Whether it is at a line of a pull request, and is answered there.
     #[serde(default)]
     pub at_line: bool,
+}
+
+impl CommentRef {
+    /// What a reaction to it is to.
+    pub fn subject(self) -> Subject {
+        if self.at_line { Subject::LineComment { id: self.id } } else { Subject::Comment { id: self.id } }
+    }
+
+    /// The thread at a line in which it is answered; `None` = it is not in one.
+    pub fn thread(self) -> Option<u64> {
+        self.at_line.then_some(self.id)
+    }
 }
 
 impl Trigger {

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use domain::conversation::channel;
 use domain::{Emotion, JobId, OwnerId, Subject, Trigger};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
@@ -163,8 +164,7 @@ fn conversation(job: &Job) -> Vec<NewPart> {
 /// What the person did who asked, and the thread in which they did it.
 pub fn asked(trigger: &Trigger, number: u64) -> (Subject, Option<u64>) {
     match trigger {
-        Trigger::Command { comment: Some(comment), .. } if comment.at_line => (Subject::LineComment { id: comment.id }, Some(comment.id)),
-        Trigger::Command { comment: Some(comment), .. } => (Subject::Comment { id: comment.id }, None),
+        Trigger::Command { comment: Some(comment), .. } => (comment.subject(), comment.thread()),
         _ => (Subject::Issue { number }, None),
     }
 }
@@ -178,6 +178,12 @@ impl Part {
         };
         NewPart { repository: repository.to_owned(), job_id: Some(job_id), key: format!("{name}:{job_id}"), part: self }
     }
+}
+
+/// The key of the notice that `login` is told on issue `number` when something is refused them: one for each person on each issue,
+/// whatever it was.
+pub fn refusal_key(repository: &str, number: u64, login: &str) -> String {
+    format!("refusal:{repository}#{number}:{}", login.to_lowercase())
 }
 
 async fn write(tx: &mut Tx, parts: &[NewPart]) -> Result<(), StoreError> {
@@ -356,9 +362,4 @@ pub async fn hold(db: &Db, channel: &str, after: Duration) -> Result<(), StoreEr
     .execute(&db.pool)
     .await?;
     Ok(())
-}
-
-/// Whose mutations wait for each other: on GitHub an App is installed for an owner.
-pub fn channel(repository: &str) -> String {
-    repository.split('/').next().unwrap_or_default().to_lowercase()
 }

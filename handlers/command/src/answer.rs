@@ -2,7 +2,7 @@
 
 use config::failure;
 use dispatch::HandlerError;
-use domain::{Emotion, JobId, Subject};
+use domain::{Emotion, JobId};
 use github::words::{self, Language, Line, Place, Refusal};
 use store::commands::HeldCommand;
 use store::jobs::{self, Standing};
@@ -28,7 +28,7 @@ impl<'a> Answer<'a> {
             Some(job) => Some(jobs::get(&handler.db, job).await.map_err(failure::of_store)?.job.input),
             None => None,
         };
-        let language = input.as_ref().map(|input| Language::of(&input.title, &input.body)).unwrap_or_default();
+        let language = input.as_ref().map(Language::of).unwrap_or_default();
         let number = held.asked.number.or(input.and_then(|input| input.number));
         Ok(Self { handler, held, language, number })
     }
@@ -36,8 +36,7 @@ impl<'a> Answer<'a> {
     /// It was heard and is done: no words, since the job's own comment tells the rest.
     pub(crate) async fn seen(&self) -> Result<(), HandlerError> {
         let Some(comment) = self.held.asked.comment else { return Ok(()) };
-        let subject = if comment.at_line { Subject::LineComment { id: comment.id } } else { Subject::Comment { id: comment.id } };
-        self.part("reaction", Part::Reaction { subject, emotion: Emotion::Eyes }).await
+        self.part("reaction", Part::Reaction { subject: comment.subject(), emotion: Emotion::Eyes }).await
     }
 
     pub(crate) async fn help(&self, unknown: Option<&str>) -> Result<(), HandlerError> {
@@ -71,7 +70,7 @@ impl<'a> Answer<'a> {
         let asked = &self.held.asked;
         let Some(number) = self.number else { return Ok(()) };
         let body = Refusal::MayNotPush { login: asked.actor.clone() }.sentence(self.language);
-        let key = format!("refusal:{}#{number}:{}", asked.repository, asked.actor.to_lowercase());
+        let key = outbox::refusal_key(&asked.repository, number, &asked.actor);
         self.write(key, Part::Notice { number, thread: self.thread(), body }).await
     }
 
@@ -91,7 +90,7 @@ impl<'a> Answer<'a> {
     }
 
     fn thread(&self) -> Option<u64> {
-        self.held.asked.comment.filter(|comment| comment.at_line).map(|comment| comment.id)
+        self.held.asked.comment?.thread()
     }
 
     async fn lines(&self, jobs: &[JobId]) -> Result<Vec<Line>, HandlerError> {

@@ -11,7 +11,7 @@ use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Command, CommandId, JobId, NewCommand};
 use failpoints::fail_point;
-use github::{Forge, ForgeError, Permission, Triggers};
+use github::{Forge, Permission, Triggers};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::commands::{self, Candidate, HeldCommand, Retried};
@@ -106,7 +106,9 @@ impl CommandHandler {
         let asked = &held.asked;
         let jobs = self.jobs(asked).await?;
         let answer = Answer::new(self, held, jobs.first().map(|job| job.job_id)).await?;
-        if !asked.command.follows_from_an_event() && self.permission(asked).await? < Permission::Write {
+        if !asked.command.follows_from_an_event()
+            && config::permission(&*self.forge, &asked.repository, &asked.actor).await? < Permission::Write
+        {
             answer.refuse().await?;
             self.done(held, &json!({ "refused": "no permission" })).await?;
             return Ok(Handled::Refused { command_id: held.command_id, actor: asked.actor.clone() });
@@ -211,14 +213,6 @@ impl CommandHandler {
                 Ok(Handled::Done { command_id, command, jobs: others.to_vec() })
             }
             Err(error) => Err(failure::of_store(error)),
-        }
-    }
-
-    async fn permission(&self, asked: &NewCommand) -> Result<Permission, HandlerError> {
-        match self.forge.permission(&asked.repository, &asked.actor).await {
-            Ok(permission) => Ok(permission),
-            Err(ForgeError::NotFound(_)) => Ok(Permission::None),
-            Err(error) => Err(failure::of_forge(error)),
         }
     }
 

@@ -182,7 +182,7 @@ impl Converse {
         asked: Subject,
     ) -> Result<Sent, Failure> {
         let marker = hidden_marker(&format!("progress:{}", progress.job_id));
-        let body = words::comment(progress, language(job), &marker);
+        let body = words::comment(progress, Language::of(&job.input), &marker);
         if let Stage::Ended { outcome } = &progress.stage {
             // The last word looks for doubles, which a sender that was frozen may have left.
             self.write(due, number, thread, &marker, &body).await?;
@@ -207,7 +207,7 @@ impl Converse {
     async fn check_run(&self, due: &Due, job: &Job, progress: &Progress) -> Result<Sent, Failure> {
         // A job that ended before it had a commit has none to check.
         let Some(commit) = &job.base_commit else { return Ok(Sent::DONE) };
-        let run = words::check_run(progress, language(job), commit);
+        let run = words::check_run(progress, Language::of(&job.input), commit);
         let id = self.forge.put_check_run(&due.repository, due.remote_id, &run).await?;
         let next = if matches!(progress.stage, Stage::Ended { .. }) { Next::Done } else { Next::Lives };
         Ok(Sent { next, ..Sent::living(id) })
@@ -231,10 +231,6 @@ fn again(error: &ForgeError, attempt: i32) -> Option<Duration> {
         ForgeError::RetryAfter { after } => Some(*after),
         ForgeError::Denied(_) | ForgeError::Unavailable(_) => Some(backoff),
     }
-}
-
-fn language(job: &Job) -> Language {
-    Language::of(&job.input.title, &job.input.body)
 }
 
 impl Configured for Converse {

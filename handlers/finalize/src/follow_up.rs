@@ -5,7 +5,6 @@ use config::failure;
 use dispatch::HandlerError;
 use domain::{Epoch, Outcome};
 use git::{Checkout, CommitId, GitError, Remote};
-use github::NewPullRequest;
 use store::steps::Work;
 
 use crate::publish::Told;
@@ -69,14 +68,7 @@ impl Finalize {
         let job = &work.job;
         let found = self.forge.find_pull_request(&job.repository, &pushed.branch).await.map_err(failure::of_forge)?;
         let Some(there) = found.filter(|pull| pull.open) else {
-            let new = NewPullRequest {
-                head: pushed.branch.clone(),
-                base: pushed.base.clone(),
-                title: report::title(job, outcome),
-                body: report::pull_request(work, outcome, pushed, notes),
-                draft: true,
-            };
-            let opened = self.open(epoch, work, &new).await?;
+            let opened = self.pull_request(epoch, work, outcome, pushed, notes).await?;
             return Ok(Told { pull_request: Some(opened.url), comment: None });
         };
         let body = report::follow_up(work, outcome, pushed, notes);

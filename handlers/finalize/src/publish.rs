@@ -91,7 +91,8 @@ impl Finalize {
         Ok((outcome, links))
     }
 
-    async fn pull_request(
+    /// Opens the pull request of what was pushed, or renews the one that its branch has.
+    pub(crate) async fn pull_request(
         &self,
         epoch: Epoch,
         work: &Work,
@@ -107,16 +108,10 @@ impl Finalize {
             body: report::pull_request(work, outcome, pushed, notes),
             draft: true,
         };
-        self.open(epoch, work, &new).await
-    }
-
-    /// Opens a pull request, or renews the one that its head has.
-    pub(crate) async fn open(&self, epoch: Epoch, work: &Work, new: &NewPullRequest) -> Result<PullRequest, HandlerError> {
-        let job = &work.job;
         let detail = json!({ "head": new.head });
         effects::intend(&self.db, job.job_id, epoch, EffectName::PullRequest, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterPullRequestIntent);
-        self.forge.put_pull_request(&job.repository, new).await.map_err(failure::of_forge)?;
+        self.forge.put_pull_request(&job.repository, &new).await.map_err(failure::of_forge)?;
         fail_point!(AfterPullRequestOpened);
         let there = self.forge.find_pull_request(&job.repository, &new.head).await.map_err(failure::of_forge)?;
         let there = there.ok_or_else(|| missing(format!("the pull request of {}", new.head)))?;

@@ -53,7 +53,7 @@ pub(crate) fn commit_message(job: &Job, outcome: &Outcome, requester: Option<&Pe
 
 /// What, why, how it was verified, what it took, how to go on.
 pub(crate) fn pull_request(work: &Work, outcome: &Outcome, pushed: &Pushed, notes: &[String]) -> String {
-    let language = language(work);
+    let language = Language::of(&work.job.input);
     let mut text = format!("{}\n{}", what_happened(outcome, language), verified(work, outcome, language));
     text.push_str(&notes_section(notes, language));
     text.push_str(&changed(work, &pushed.stat, language));
@@ -71,7 +71,7 @@ pub(crate) fn pull_request(work: &Work, outcome: &Outcome, pushed: &Pushed, note
 
 /// The same for a pull request that was there: what was pushed to it, and where.
 pub(crate) fn follow_up(work: &Work, outcome: &Outcome, pushed: &Pushed, notes: &[String]) -> String {
-    let language = language(work);
+    let language = Language::of(&work.job.input);
     let Pushed { commit, branch, stat, .. } = pushed;
     let said = match language {
         Language::English => format!("Pushed {commit} to `{branch}`."),
@@ -83,7 +83,7 @@ pub(crate) fn follow_up(work: &Work, outcome: &Outcome, pushed: &Pushed, notes: 
 
 /// The same for the issue that asked, where there is no change to show.
 pub(crate) fn comment(work: &Work, outcome: &Outcome, notes: &[String]) -> String {
-    let language = language(work);
+    let language = Language::of(&work.job.input);
     let question = match outcome {
         Outcome::Succeeded { finish } => question(finish, language),
         _ => String::new(),
@@ -94,7 +94,7 @@ pub(crate) fn comment(work: &Work, outcome: &Outcome, notes: &[String]) -> Strin
 
 /// The body of a review: the verdict, what fits no line of the change, and the rest as in a comment.
 pub(crate) fn review(work: &Work, finish: &Finish, others: &[&ReviewComment], notes: &[String]) -> String {
-    let language = language(work);
+    let language = Language::of(&work.job.input);
     let mut text = format!("**{}**\n\n{}\n", finish.title, finish.summary);
     if !others.is_empty() {
         let heading = language.pick("At lines that the change does not show", "Em linhas que a mudança não mostra");
@@ -112,10 +112,6 @@ pub(crate) fn review(work: &Work, finish: &Finish, others: &[&ReviewComment], no
 /// A comment of a review as people read it.
 pub(crate) fn finding(comment: &ReviewComment) -> String {
     format!("**{}**: {}", comment.severity, comment.body.trim())
-}
-
-fn language(work: &Work) -> Language {
-    Language::of(&work.job.input.title, &work.job.input.body)
 }
 
 /// What was run to check it, what the model says of it, and what is left for a person.

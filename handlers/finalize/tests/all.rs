@@ -17,7 +17,7 @@ use dispatch::{Ctx, HandlerError, call};
 use domain::job::Confidence;
 use domain::{Epoch, Finish, JobId, JobInput, MicroUsd, NewJob, Outcome, OwnerId};
 use finalize::{Finalize, FinalizeRequest, Finalized};
-use git::{Checkout, Git, GitOptions, Remote};
+use git::{Checkout, Checkpoint, Git, GitOptions, Remote};
 use github::{LocalForge, Unregistered};
 use serde_json::{Value, json};
 use store::enqueue::{Enqueued, enqueue};
@@ -94,6 +94,12 @@ impl World {
         )
         .await
         .unwrap();
+        let results = json!({ "results": [], "commands": [{ "command": "python3 -m unittest", "ending": "exit code 0" }] });
+        self.stored((job_id, epoch), step_no, &checkpoint, &results).await;
+    }
+
+    /// Stores the reply and the results of a step that left `checkpoint`.
+    async fn stored(&self, (job_id, epoch): (JobId, Epoch), step_no: i32, checkpoint: &Checkpoint, results: &Value) {
         let reserve = Reserve { step_no, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100 };
         let reservation = steps::reserve(&self.test.db, job_id, epoch, reserve).await.unwrap();
         let answer = Answered {
@@ -110,7 +116,7 @@ impl World {
         steps::store_reply(&self.test.db, job_id, epoch, &answer).await.unwrap();
         let acted = Acted {
             step_no,
-            results: &json!({ "results": [], "commands": [{ "command": "python3 -m unittest", "ending": "exit code 0" }] }),
+            results,
             checkpoint: Some((checkpoint.tree.as_str(), &checkpoint.pack)),
             left_out: &[],
             took: Duration::from_millis(500),

@@ -1,13 +1,10 @@
 //! A change that goes on with the branch of a pull request.
 
-use std::time::Duration;
-
-use domain::{Epoch, JobId, JobInput, MicroUsd, NewJob, Outcome};
+use domain::{Epoch, JobId, JobInput, NewJob, Outcome};
 use git::{Checkout, Remote};
 use github::NewPullRequest;
 use serde_json::json;
-use store::steps::{self, Acted, Answered, Prepared, Reserve};
-use testkit::usage;
+use store::steps::{self, Prepared};
 use tokio_util::sync::CancellationToken;
 
 use crate::{World, asked, records, succeeded};
@@ -33,28 +30,7 @@ async fn going_on(world: &World, files: &[(&str, &str)]) -> (JobId, Epoch) {
     let checkpoint = checkout.checkpoint().await.unwrap();
     let prepared = Prepared { base_commit: head.as_str(), against: Some(against.as_str()), ..Prepared::default() };
     steps::prepared(&world.test.db, job_id, epoch, prepared).await.unwrap();
-    let reserve = Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100 };
-    let reservation = steps::reserve(&world.test.db, job_id, epoch, reserve).await.unwrap();
-    let answer = Answered {
-        step_no: 1,
-        model: "scripted",
-        request: "{}",
-        reply: "{}",
-        took: Duration::from_millis(1_500),
-        reservation: (reservation, MicroUsd(500)),
-        usage: usage(100, 20),
-        cost_microusd: MicroUsd(150),
-        tools: vec![],
-    };
-    steps::store_reply(&world.test.db, job_id, epoch, &answer).await.unwrap();
-    let acted = Acted {
-        step_no: 1,
-        results: &json!({}),
-        checkpoint: Some((checkpoint.tree.as_str(), &checkpoint.pack)),
-        left_out: &[],
-        took: Duration::from_millis(500),
-    };
-    steps::store_results(&world.test.db, job_id, epoch, &acted).await.unwrap();
+    world.stored((job_id, epoch), 1, &checkpoint, &json!({})).await;
     (job_id, epoch)
 }
 

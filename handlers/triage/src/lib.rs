@@ -125,7 +125,11 @@ impl Triage {
             return Ok(Triaged::Refused { job_id, reason: "stopped on request".to_owned() });
         }
         let job = &work.job;
-        let permission = self.permission(&job.repository, job.input.requester.as_deref()).await?;
+        let permission = match job.input.requester.as_deref() {
+            Some(login) => config::permission(&*self.forge, &job.repository, login).await?,
+            // Nobody in particular may do nothing in particular.
+            None => Permission::None,
+        };
         let request = Request { trigger: &job.trigger, kind: job.kind, mode: job.mode, input: &job.input };
         let decision = decide(request, permission, &self.triggers);
         let kind = match &decision {
@@ -165,11 +169,11 @@ impl Triage {
         let asked = job.trigger.is_of_forge().then_some(job.input.number.zip(job.input.requester.as_deref())).flatten();
         if let Some((number, login)) = asked {
             let (_, thread) = outbox::asked(&job.trigger, number);
-            let body = told.sentence(Language::of(&job.input.title, &job.input.body));
+            let body = told.sentence(Language::of(&job.input));
             let notice = NewPart {
                 repository: job.repository.clone(),
                 job_id: Some(job.job_id),
-                key: format!("refusal:{}#{number}:{}", job.repository, login.to_lowercase()),
+                key: outbox::refusal_key(&job.repository, number, login),
                 part: Part::Notice { number, thread, body },
             };
             outbox::say(&self.db, &[notice]).await.map_err(failure::of_store)?;
@@ -198,18 +202,6 @@ impl Triage {
             Err(error) => return Err(failure::of_forge(error)),
         };
         Ok(place::reviewed(&input, &comments, &self.triggers).map(Some).ok_or(Refusal::NothingAsked { number }))
-    }
-
-    /// What the forge lets the requester do; nobody in particular may do nothing in particular.
-    async fn permission(&self, repository: &str, requester: Option<&str>) -> Result<Permission, HandlerError> {
-        let Some(login) = requester else {
-            return Ok(Permission::None);
-        };
-        match self.forge.permission(repository, login).await {
-            Ok(permission) => Ok(permission),
-            Err(ForgeError::NotFound(_)) => Ok(Permission::None),
-            Err(error) => Err(failure::of_forge(error)),
-        }
     }
 }
 

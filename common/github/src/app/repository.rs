@@ -92,9 +92,8 @@ impl<'a> Repository<'a> {
         format!("/repos/{}{path}", self.name)
     }
 
-    /// Owners are told apart as GitHub does it, whatever their case.
     fn channel(&self) -> String {
-        self.name.owner().to_ascii_lowercase()
+        domain::conversation::channel(&self.name.to_string())
     }
 
     async fn change(&self, call: &Call) -> Result<Reply, ForgeError> {

@@ -24,18 +24,21 @@ impl Written {
     }
 }
 
-/// Our comments on `number` with `marker`, oldest first.
-async fn ours(
+/// Our own comments on `number`.
+async fn own(
     repository: Repository<'_>,
     is_own: impl Fn(&Option<User>) -> bool,
     number: u64,
-    marker: &str,
-) -> Result<Vec<Comment>, ForgeError> {
+) -> Result<impl Iterator<Item = Comment>, ForgeError> {
     let written: Vec<Written> = repository.list(&format!("/issues/{number}/comments")).await?;
-    let own = written.into_iter().filter(|comment| is_own(&comment.user)).map(Written::told);
-    let mut ours: Vec<Comment> = own.filter(|comment| comment.body.contains(marker)).collect();
-    ours.sort_by_key(|comment| comment.id);
-    Ok(ours)
+    Ok(written.into_iter().filter(move |comment| is_own(&comment.user)).map(Written::told))
+}
+
+/// Those of `own` with `marker`, oldest first.
+fn marked(own: impl Iterator<Item = Comment>, marker: &str) -> std::vec::IntoIter<Comment> {
+    let mut marked: Vec<Comment> = own.filter(|comment| comment.body.contains(marker)).collect();
+    marked.sort_by_key(|comment| comment.id);
+    marked.into_iter()
 }
 
 /// Our oldest comment on `number` with `marker`.
@@ -45,7 +48,7 @@ pub(super) async fn find(
     number: u64,
     marker: &str,
 ) -> Result<Option<Comment>, ForgeError> {
-    Ok(ours(repository, is_own, number, marker).await?.into_iter().next())
+    Ok(marked(own(repository, is_own, number).await?, marker).next())
 }
 
 /// Looks up, then writes or changes; of several the oldest stays.
@@ -56,25 +59,46 @@ pub(super) async fn put(
     marker: &str,
     body: &str,
 ) -> Result<Comment, ForgeError> {
-    let mut there = ours(repository, is_own, number, marker).await?.into_iter();
+    let own = own(repository, is_own, number).await?;
+    let place = Place { new: &format!("/issues/{number}/comments"), written: "/issues/comments" };
+    settle(repository, own, place, marker, body).await
+}
+
+/// The paths of a conversation.
+pub(super) struct Place<'a> {
+    /// Where its next comment is posted.
+    pub new: &'a str,
+    /// Below which its comments are, by their ids.
+    pub written: &'a str,
+}
+
+/// Leaves one of our `own` comments with `marker`, the oldest, and gives it `body`; writes it where there is none.
+pub(super) async fn settle(
+    repository: Repository<'_>,
+    own: impl Iterator<Item = Comment>,
+    place: Place<'_>,
+    marker: &str,
+    body: &str,
+) -> Result<Comment, ForgeError> {
+    let Place { new, written } = place;
+    let mut there = marked(own, marker);
     let Some(first) = there.next() else {
-        let written: Written = repository.post(&format!("/issues/{number}/comments"), json!({ "body": body })).await?;
-        return Ok(written.told());
+        return Ok(repository.post::<Written>(new, json!({ "body": body })).await?.told());
     };
     for late in there {
-        repository.delete(&format!("/issues/comments/{}", late.id)).await?;
+        repository.delete(&format!("{written}/{}", late.id)).await?;
     }
     match same(&first.body, body) {
         true => Ok(first),
-        false => Ok(change(repository, first.id, body).await?.told()),
+        false => Ok(change(repository, written, first.id, body).await?.told()),
     }
 }
 
 /// Gives comment `id` another body.
 pub(super) async fn edit(repository: Repository<'_>, id: u64, body: &str) -> Result<(), ForgeError> {
-    change(repository, id, body).await.map(drop)
+    change(repository, "/issues/comments", id, body).await.map(drop)
 }
 
-async fn change(repository: Repository<'_>, id: u64, body: &str) -> Result<Written, ForgeError> {
-    repository.patch(&format!("/issues/comments/{id}"), json!({ "body": body })).await
+async fn change(repository: Repository<'_>, written: &str, id: u64, body: &str) -> Result<Written, ForgeError> {
+    repository.patch(&format!("{written}/{id}"), json!({ "body": body })).await
 }

@@ -2,10 +2,9 @@
 
 use domain::review::Side;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::User;
-use super::pulls::same;
+use super::comments::{Place, settle};
 use crate::app::Repository;
 use crate::{Comment, ForgeError, LineComment};
 
@@ -75,19 +74,6 @@ pub(super) async fn put(
         None => return Err(ForgeError::NotFound(format!("no comment {to} at a line of {}#{number}", repository.name()))),
     };
     let in_thread = all.into_iter().filter(|comment| comment.in_reply_to_id == Some(first) && is_own(&comment.user));
-    let mut ours: Vec<Comment> = in_thread.map(AtLine::told).filter(|comment| comment.body.contains(marker)).collect();
-    ours.sort_by_key(|comment| comment.id);
-    let mut ours = ours.into_iter();
-    let Some(there) = ours.next() else {
-        let written: AtLine = repository.post(&format!("/pulls/{number}/comments/{first}/replies"), json!({ "body": body })).await?;
-        return Ok(written.told());
-    };
-    for late in ours {
-        repository.delete(&format!("/pulls/comments/{}", late.id)).await?;
-    }
-    if same(&there.body, body) {
-        return Ok(there);
-    }
-    let written: AtLine = repository.patch(&format!("/pulls/comments/{}", there.id), json!({ "body": body })).await?;
-    Ok(written.told())
+    let place = Place { new: &format!("/pulls/{number}/comments/{first}/replies"), written: "/pulls/comments" };
+    settle(repository, in_thread.map(AtLine::told), place, marker, body).await
 }

@@ -1,6 +1,6 @@
 //! Which language to answer in.
 
-use domain::CapReached;
+use domain::{CapReached, JobInput};
 use whatlang::{Detector, Lang};
 
 /// A language that the product writes.
@@ -15,7 +15,11 @@ pub enum Language {
 
 impl Language {
     /// The language of what somebody asked. Code and quotations say nothing about it.
-    pub fn of(title: &str, body: &str) -> Self {
+    pub fn of(asked: &JobInput) -> Self {
+        Self::of_text(&asked.title, &asked.body)
+    }
+
+    fn of_text(title: &str, body: &str) -> Self {
         let prose = prose(&format!("{title}\n{body}"));
         // Short Portuguese is easily taken for Spanish, and who writes that reads Portuguese more easily than English.
         let detector = Detector::with_allowlist(vec![Lang::Eng, Lang::Por, Lang::Fra, Lang::Deu]);
@@ -84,7 +88,7 @@ mod tests {
             ("Erro ao salvar", "Quando clico em salvar, a página não responde e perco o que escrevi."),
         ];
         for (title, body) in portuguese {
-            assert_eq!(Language::of(title, body), Language::Portuguese, "{title}");
+            assert_eq!(Language::of_text(title, body), Language::Portuguese, "{title}");
         }
         let english = [
             ("Fix rounding", ""),
@@ -94,7 +98,7 @@ mod tests {
             ("", ""),
         ];
         for (title, body) in english {
-            assert_eq!(Language::of(title, body), Language::English, "{title}");
+            assert_eq!(Language::of_text(title, body), Language::English, "{title}");
         }
     }
 
@@ -108,6 +112,6 @@ mod tests {
     #[test]
     fn code_does_not_change_the_language() {
         let body = "```\nfn nao_sei(valor: u64) -> u64 { valor }\n// este é o código que não funciona quando a gente usa\n```\nIt panics.";
-        assert_eq!(Language::of("The parser panics on empty input", body), Language::English);
+        assert_eq!(Language::of_text("The parser panics on empty input", body), Language::English);
     }
 }

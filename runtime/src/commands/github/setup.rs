@@ -38,7 +38,7 @@ pub(super) async fn run(args: Setup, json: bool, settings: Settings) -> Outcome 
     };
     let state = Alphanumeric.sample_string(&mut rand::rng(), 32);
     screen::progress(&format!("open this address in your browser, and press the button there:\n\n  {here}\n"));
-    let options = HttpOptions { proxy: settings.proxy.as_ref().map(|proxy| proxy.expose().to_owned()), ..HttpOptions::default() };
+    let options = HttpOptions { proxy: settings.proxy_url(), ..HttpOptions::default() };
     let registration = page::Registration { manifest, site, state, options };
     let stop = shutdown::on_signal()?;
     let (kept_in, is_kept) = (file.clone(), Arc::new(AtomicBool::new(false)));
