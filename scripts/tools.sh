@@ -3,8 +3,8 @@
 # cfn-lint (checks template.yaml), cargo-lambda (drives the handlers as Lambdas) and schemathesis (asks the REST API what its
 # description allows, and what it does not), and the libraries of OpenAI, Anthropic, Google and AWS, whose types judge our requests, at the
 # pinned versions and hashes of requirements.txt; into .tools aimock, a server that plays models, GitHub's own payloads, its description
-# of its API, which judges our requests to it, and emulate, a GitHub on loopback, with the Node that it needs. Does nothing when they are
-# there already.
+# of its API, which judges our requests to it, and emulate, a GitHub on loopback, with the Node that it needs, and AWS emulators with SAM.
+# Does nothing when they are there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -54,7 +54,7 @@ for package in aimock webhooks-examples github-api emulate; do
 done
 
 if cmp -s scripts/requirements.txt "$installed" && "$venv/bin/python3" -m pip --version >/dev/null 2>&1; then
-    exit 0
+    exec scripts/aws-emulators/install.sh
 fi
 
 say() { echo "tools: $*" >&2; }
@@ -87,3 +87,4 @@ make_venv
 "$venv/bin/python3" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement scripts/requirements.txt
 cp scripts/requirements.txt "$installed"
 say "$("$venv/bin/cfn-lint" --version), $("$venv/bin/cargo-lambda" lambda --version), $("$venv/bin/schemathesis" --version)"
+exec scripts/aws-emulators/install.sh
