@@ -136,7 +136,9 @@ const OWNERS: &[(&str, &[&str])] = &[
 /// All that `domain` may use: values, their text forms and the system's clock.
 /// `jiff` is the rules of the world's time zones, built in: a table of data, read without I/O.
 /// `globset` and `toml` read what a repository says about itself, from bytes that somebody else fetched.
-const PURE: &[&str] = &["globset", "hex", "jiff", "rustix", "serde", "serde_json", "sha2", "strum", "thiserror", "time", "toml", "uuid"];
+/// `async-trait` is a macro: ports are traits whose calls somebody else awaits.
+const PURE: &[&str] =
+    &["async-trait", "globset", "hex", "jiff", "rustix", "serde", "serde_json", "sha2", "strum", "thiserror", "time", "toml", "uuid"];
 
 type Arrows = BTreeSet<(String, String)>;
 
