@@ -13,8 +13,8 @@ variant=${1:-} archive=${2:-}
 # Stable, so that what was linked on the machine that builds finds a C library that is not older than its own.
 suite=trixie
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-# What codeteam itself calls (git, python3 for file tools of other languages and the demonstration), and what every Makefile assumes.
-packages=(bash ca-certificates diffutils git make patch python3)
+# What codeteam itself calls, what tasks in most repositories want, and the pooler of the deployment, which is this image too.
+packages=(bash ca-certificates diffutils git make patch pgbouncer python3)
 [ "$variant" = worker ] || packages+=(build-essential cargo golang-go nodejs npm pkg-config python3-dev python3-pip python3-venv rust-clippy rustc rustfmt)
 
 missing=()
