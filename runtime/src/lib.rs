@@ -1,7 +1,9 @@
 //! AI Code Team: the dispatch runtime, the worker loop and the commands, in one binary.
 
+pub mod agent;
 pub mod api;
 pub mod background;
+pub mod children;
 pub mod cli;
 mod commands;
 pub mod conversation;
@@ -9,9 +11,11 @@ pub mod exit;
 pub mod invoke_api;
 pub mod leases;
 pub mod perform;
+pub mod protection;
 pub mod redelivery;
 pub mod registry;
 mod sandbox;
+pub mod scaling;
 pub mod screen;
 pub mod server;
 pub mod shutdown;
@@ -31,7 +35,11 @@ pub fn main() -> ExitCode {
     // Before anything secret is read.
     config::first(<step::Step as config::Configured>::work());
     let cli = cli::Cli::parse();
-    match commands::begin(&cli).and_then(|()| commands::run(cli)) {
+    let ended = match commands::begin(&cli).and_then(|()| commands::run(cli)) {
+        Ok(()) if shutdown::spawner_ended() => Err(exit::Failure::Environment(anyhow::anyhow!("the spawner of sandboxed commands has ended"))),
+        ended => ended,
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             screen::progress(&format!("codeteam: {failure}"));

@@ -1,12 +1,14 @@
 //! Small ordinary projects that are built and tested behind walls, offline, with the real tools.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use process::sandbox::{Level, Machine, Profile, Slots, unreachable};
 use process::{Command, Limits, Sandbox, run};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::PATH;
@@ -126,7 +128,7 @@ const GO: Project = Project {
 /// Builds `project` at the levels of this machine that have Landlock, which stand for those that have less, as far as their
 /// users can get to the tool.
 async fn builds(project: &Project) {
-    let toolchain = Path::new(env!("CARGO")).parent().and_then(Path::parent).unwrap();
+    let (toolchain, _links) = open_toolchain().await;
     let search_path = format!("{}:{PATH}", toolchain.join("bin").display());
     let Some(tool) = search_path.split(':').map(|folder| Path::new(folder).join(project.tool)).find(|path| path.exists()) else {
         return eprintln!("skipped: there is no {} on this machine (scripts/tools.sh installs it where it can)", project.tool);
@@ -146,7 +148,7 @@ async fn builds(project: &Project) {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content).unwrap();
         }
-        let sandbox = walls(level, &[workspace.clone(), home.clone()], toolchain.to_owned());
+        let sandbox = walls(level, &[workspace.clone(), home.clone()], toolchain.clone());
         let command = Command::new("/bin/sh")
             .args(["-ec", project.script])
             .path(&search_path)
@@ -165,6 +167,23 @@ async fn builds(project: &Project) {
         let output = run(command.limits(limits).sandbox(sandbox), &CancellationToken::new()).await.unwrap();
         let (said, complained) = (output.stdout_text(), output.stderr_text());
         assert!(output.exit.success(), "{} at {level}: {}\n{said}\n{complained}", project.tool, output.exit);
+    }
+}
+
+/// The toolchain of these tests, where a slot's user can get to it: a home of mode 0700 closes its folder, so what is in there is
+/// linked to a folder that is open.
+async fn open_toolchain() -> (PathBuf, Option<TempDir>) {
+    let own = Path::new(env!("CARGO")).parent().and_then(Path::parent).unwrap().to_owned();
+    if !Machine::this().users || unreachable(std::slice::from_ref(&own)).is_empty() {
+        return (own, None);
+    }
+    let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    let linked = folder.path().join("toolchain");
+    let link = Command::new("cp").arg("-al").arg(&own).arg(&linked).path(PATH).timeout(Duration::from_secs(60));
+    match run(link, &CancellationToken::new()).await.unwrap().exit.success() {
+        true => (linked, Some(folder)),
+        // Temporary files lie on another file system.
+        false => (own, None),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use e2e::wait::until;
 use e2e::{Codeteam, Repository, tools};
 use process::sandbox::Machine;
-use process::{Command, Signal};
+use process::{Command, Exit, Signal};
 use serde_json::json;
 use tempfile::TempDir;
 use testkit::TestDb;
@@ -75,6 +75,13 @@ fn process(words: &str) -> Option<u32> {
     std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(is_it)
 }
 
+/// The spawner among the children of process `id`.
+fn spawner_of(id: u32) -> String {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    let is_spawner = |id: &&str| std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.starts_with(b"codeteam-spawner"));
+    children.split_whitespace().find(is_spawner).unwrap_or_else(|| panic!("no spawner: {children}")).to_owned()
+}
+
 /// The checkouts that there are, of every database.
 fn checkouts(state: &Path) -> Vec<PathBuf> {
     let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
@@ -133,9 +140,7 @@ async fn a_worker_that_is_killed_leaves_no_command_running_and_the_next_one_clea
     until("the daemon runs", async || process(&daemon)).await;
     let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
     assert!(status.contains(&format!("Uid:\t{USER}\t{USER}\t{USER}\t{USER}")), "{status}");
-    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", worker.id())).unwrap();
-    let is_spawner = |id: &&str| std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| line.starts_with(b"codeteam-spawner"));
-    let spawner = children.split_whitespace().find(is_spawner).unwrap_or_else(|| panic!("no spawner: {children}")).to_owned();
+    let spawner = spawner_of(worker.id());
     assert_eq!(std::fs::read(format!("/proc/{spawner}/environ")).unwrap(), b"", "the spawner has an environment");
     worker.signal(Signal::KILL);
     until("the daemon is dead", async || process(&daemon).is_none().then_some(())).await;
@@ -144,6 +149,25 @@ async fn a_worker_that_is_killed_leaves_no_command_running_and_the_next_one_clea
     scene.db.execute("update queue set cancel_requested = true").await;
     scene.command(&["work", "--until-idle"]).env("CODETEAM_SCRIPT", script.path()).run().await.expect(0, &[]);
     assert_eq!(checkouts(&scene.folder.path().join("state")), Vec::<PathBuf>::new(), "left behind");
+}
+
+#[tokio::test]
+async fn a_worker_whose_spawner_is_killed_gives_its_job_back_and_ends() {
+    if !Machine::this().users {
+        return e2e::skipped("a worker that gives root up", "only root can be given up");
+    }
+    let scene = Scene::new().await;
+    scene.job().await;
+    let sleep = format!("sleep 5{:07}", std::process::id());
+    let script = script(&[call("shell", json!({ "command": sleep, "timeout_s": 600 }))]);
+    std::fs::set_permissions(script.path(), PermissionsExt::from_mode(0o644)).unwrap();
+    let worker = scene.command(&["work"]).env("CODETEAM_SCRIPT", script.path()).start();
+    until("the command runs", async || process(&sleep)).await;
+    tools::run("kill", &["-KILL", &spawner_of(worker.id())], Path::new("/")).await;
+    worker.says("the spawner of sandboxed commands has ended").await;
+    let (exit, said) = worker.end(Signal::CONT).await;
+    assert_eq!(exit, Exit::Code(4), "{said}");
+    assert_eq!(scene.db.value("select state from queue").await, "ready", "{said}");
 }
 
 #[tokio::test]

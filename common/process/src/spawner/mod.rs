@@ -29,7 +29,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::geteuid;
 use rustix::thread::{Gid, Uid, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-use tokio::io::AsyncReadExt;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, Interest};
 
 pub(crate) use channel::{receive, send};
 pub(crate) use child::Far;
@@ -44,6 +45,8 @@ pub type Work = fn(work: &str, input: &[u8]) -> Result<Vec<u8>, String>;
 
 /// The name that the spawner runs under.
 pub const NAME: &str = "codeteam-spawner";
+/// The variable that tells a process of ours that its standard input leads to a spawner: see [`adopt`].
+pub const INHERITED: &str = "CODETEAM_SPAWNER";
 
 static SOCKET: OnceLock<OwnedFd> = OnceLock::new();
 static ROOT_GIVEN_UP: AtomicBool = AtomicBool::new(false);
@@ -85,9 +88,41 @@ pub fn begin(user: Option<User>) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Takes over the spawner that another process of ours has had started for this one, and whose socket is the standard input. The
+/// user is then the one that the other process has become.
+///
+/// # Errors
+/// When nobody answers there.
+pub fn adopt() -> io::Result<()> {
+    let ours = io::stdin().as_fd().try_clone_to_owned()?;
+    channel::wait(&mut channel::ask(ours.as_fd(), &Request::Hello.encode(), &[])?)?;
+    ROOT_GIVEN_UP.store(true, Ordering::Relaxed);
+    SOCKET.set(ours).map_err(|_| io::Error::other("there is a spawner already"))
+}
+
+/// The socket of a spawner for another process of ours, which can start none itself since we have given root up; `None` = it can,
+/// or there are no users to start commands as.
+pub(crate) fn for_another() -> Option<io::Result<OwnedFd>> {
+    (root_is_given_up() && is_there()).then(|| {
+        let (theirs, its) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        ask(&Request::Another, &[its.as_fd()])?;
+        Ok(theirs)
+    })
+}
+
 /// Whether this process was started as root and is an ordinary user's now.
 pub fn root_is_given_up() -> bool {
     ROOT_GIVEN_UP.load(Ordering::Relaxed)
+}
+
+/// Waits until the spawner of this process has ended, which happens only to one that was killed; for ever where there is none.
+pub async fn ended() {
+    // It never says anything here, so that there is something to read only at the end.
+    let watched = socket().and_then(|socket| AsyncFd::with_interest(socket, Interest::READABLE));
+    match watched {
+        Ok(socket) => drop(socket.readable().await),
+        Err(_) => std::future::pending().await,
+    }
 }
 
 /// Whether there is a spawner that works for this process.
