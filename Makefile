@@ -66,7 +66,7 @@ check: tools ## Formatting, lints, documentation, template: no warnings
 	cfn-lint template.yaml
 
 .PHONY: bench
-bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (ARGS="dispatch", "step", "spawn", "edit", "ledger", "claim" or "sizes")
+bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (ARGS="dispatch", "step", "spawn", "edit", "ledger", "claim", "sizes", "wake" or "webhook")
 	@benches/fetch-emulator.sh
 	$(CARGO) build --release --locked --package codeteam --package benches
 	@PATH="$(CURDIR)/.tools:$$PATH" target/release/benches $(ARGS)
@@ -76,6 +76,22 @@ bench-queue: tools ## Measure the queue beside graphile-worker, pg-boss and DBOS
 	@benches/peers/install.sh
 	$(CARGO) build --release --locked --package codeteam --package benches
 	@target/release/benches queue
+
+.PHONY: image
+image: ## Build the container images and say what they weigh (ARGS=full: with toolchains; ARGS=--dry-run)
+	@deploy/image/build.sh $(ARGS)
+
+.PHONY: deploy
+deploy: ## Deploy to AWS: ENV=dev or prod (docs/operating.md; ARGS=--dry-run)
+	@scripts/deploy.sh $(ENV) $(ARGS)
+
+.PHONY: rollback
+rollback: ## Take a service back: SERVICE=dashboard REVISION=41 (ENV=dev, else prod; no REVISION lists them)
+	@scripts/deploy-rollback.sh $(or $(ENV),prod) $(SERVICE) $(REVISION) $(ARGS)
+
+.PHONY: destroy
+destroy: ## Take an environment away, after asking: ENV=dev (ARGS=--dry-run)
+	@scripts/deploy-destroy.sh $(ENV) $(ARGS)
 
 .PHONY: sqlx
 sqlx: ## Describe the store's queries again after changing SQL (writes .sqlx/)

@@ -14,7 +14,7 @@ variant=${1:-} archive=${2:-}
 suite=trixie
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 # What codeteam itself calls, what tasks in most repositories want, and the pooler of the deployment, which is this image too.
-packages=(bash ca-certificates diffutils git make patch pgbouncer python3)
+packages=(bash ca-certificates diffutils git libcares2 libevent-2.1-7t64 make patch python3)
 [ "$variant" = worker ] || packages+=(build-essential cargo golang-go nodejs npm pkg-config python3-dev python3-pip python3-venv rust-clippy rustc rustfmt)
 
 missing=()
@@ -53,6 +53,11 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/finish" <<'FINISH'
 set -eu
 root=$1
+# PgBouncer alone: it asks for postgresql-common, which would bring 20 packages more, and a key pair that is made while it is installed.
+(cd "$root/tmp" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get download --quiet pgbouncer >/dev/null)
+chroot "$root" sh -c 'dpkg --force-depends --unpack /tmp/pgbouncer_*.deb >/dev/null 2>&1 && rm /tmp/pgbouncer_*.deb'
+sed -i 's/^Status: install ok unpacked$/Status: install ok installed/' "$root/var/lib/dpkg/status"
+rm -rf "$root/etc/pgbouncer" "$root"/etc/*/pgbouncer*
 # The service's user: the one that common/config/src/root.rs looks for. Slots' users are numbers and need no entry.
 echo 'codeteam:x:63487:63487:AI Code Team:/var/lib/codeteam:/usr/sbin/nologin' >>"$root/etc/passwd"
 echo 'codeteam:x:63487:' >>"$root/etc/group"
@@ -70,7 +75,7 @@ FINISH
 export TMPDIR=${TMPDIR:-/tmp}
 mkdir -p "$(dirname "$archive")"
 options=(
-    --variant=essential --include="$(IFS=,; echo "${packages[*]}")" --quiet --format=tar
+    --variant=essential --skip=output/dev --include="$(IFS=,; echo "${packages[*]}")" --quiet --format=tar
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Retries "3"' --aptopt='Acquire::Check-Valid-Until "false"'
     # Licences stay: their texts have to go with the programs.
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright'
