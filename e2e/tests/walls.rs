@@ -25,7 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("llm", &["domain", "redact"]),
     ("store", &["domain", "redact"]),
     ("agent", &["domain", "llm", "process", "redact"]),
-    ("config", &["dispatch", "domain", "git", "github", "llm", "process", "redact", "store"]),
+    ("aws", &["domain", "redact"]),
+    ("config", &["aws", "dispatch", "domain", "git", "github", "llm", "process", "redact", "store"]),
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
     ("triage", &["agent", "config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
     ("command", &["config", "dispatch", "domain", "failpoints", "github", "store"]),
@@ -38,6 +39,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "claim",
             "command",
+            "aws",
             "config",
             "converse",
             "dispatch",
@@ -85,7 +87,7 @@ const FLOORS: &[&[&str]] = &[
     &["codeteam"],
     &["enqueue", "triage", "command", "claim", "step", "finalize", "converse"],
     &["agent", "config"],
-    &["store", "llm", "github", "git", "dispatch"],
+    &["store", "llm", "github", "git", "aws", "dispatch"],
     &["process", "redact"],
     &["domain", "failpoints"],
 ];
@@ -107,13 +109,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     // Bedrock is a wire of `llm`; everything else of AWS belongs to a crate `aws`.
     ("aws-*", &["aws", "llm"]),
     // codeteam only to send spans to a collector.
-    ("reqwest", &["github", "llm", "codeteam"]),
+    ("reqwest", &["aws", "github", "llm", "codeteam"]),
     ("octocrab", &["github"]),
     // The server's connections: axum's own loop has no timeout for headers and none for slow readers.
     ("hyper*", &["codeteam"]),
     ("utoipa*", &["codeteam"]),
     // In `github` it also signs for the App, so that no second library of cryptography is needed.
-    ("rustls", &["config", "github", "llm"]),
+    ("rustls", &["aws", "config", "github", "llm"]),
     ("jiff", &["domain"]),
     // How figures and traces leave the process; everything else only counts (`metrics`) and opens spans (`tracing`).
     ("metrics-exporter-prometheus", &["codeteam"]),
@@ -123,7 +125,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tree-sitter*", &["agent"]),
     // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
     ("tracing-subscriber", &["codeteam", "config", "dispatch"]),
-    ("wiremock", &["llm", "e2e"]),
+    ("wiremock", &["aws", "llm", "e2e"]),
     ("cargo_metadata", &["e2e"]),
     // A child process belongs to `process`, whichever library would start it.
     ("async-process", &[]),

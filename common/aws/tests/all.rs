@@ -1,0 +1,1 @@
+//! The crate against stubs of AWS that refuse malformed requests.
