@@ -63,7 +63,10 @@ check: tools ## Formatting, lints, documentation, template: no warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
-	cfn-lint template.yaml
+	cfn-lint template.yaml deploy/*.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .tools/aws-emulators/bin/sam validate --lint
+	@scripts/checkov/install.sh
+	.tools/checkov/bin/checkov --framework cloudformation --skip-download --compact --quiet --file template.yaml deploy/*.yaml
 
 .PHONY: bench
 bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (ARGS="dispatch", "step", "spawn", "edit", "ledger", "claim", "sizes", "wake" or "webhook")
