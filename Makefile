@@ -92,6 +92,10 @@ deploy: ## Deploy to AWS: ENV=dev or prod (docs/operating.md; ARGS=--dry-run)
 rollback: ## Take a service back: SERVICE=dashboard REVISION=41 (ENV=dev, else prod; no REVISION lists them)
 	@scripts/deploy-rollback.sh $(or $(ENV),prod) $(SERVICE) $(REVISION) $(ARGS)
 
+.PHONY: task
+task: ## Run a command of codeteam where the services are: ENV=prod RUN="ledger verify" (ARGS=--dry-run)
+	@scripts/deploy-task.sh $(ENV) $(ARGS) $(RUN)
+
 .PHONY: destroy
 destroy: ## Take an environment away, after asking: ENV=dev (ARGS=--dry-run)
 	@scripts/deploy-destroy.sh $(ENV) $(ARGS)

@@ -1,5 +1,5 @@
 # What the commands of a deployment share; sourced by the others: names (as in template.yaml), checks, and what a dry run prints.
-# shellcheck shell=bash disable=SC2034 # the names are used by whoever sources this
+# shellcheck shell=bash disable=SC2034,SC2154 # the names are for whoever sources this, and command_name comes from there
 
 # The architecture fixes the region.
 region=us-east-1
@@ -78,4 +78,17 @@ stack_status() {
 }
 stack_output() {
     ask "($1)" aws cloudformation describe-stacks --stack-name "$stack" --output text --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue"
+}
+
+# Runs a task once in the place of the service `dashboard`, and waits for its end: start_task DEFINITION [OVERRIDES]; sets task and ended,
+# which begins with the exit code.
+start_task() {
+    local network
+    network=$(aws ecs describe-services --cluster "$cluster" --services dashboard --query 'services[0].networkConfiguration' --output json)
+    task=$(aws ecs run-task --cluster "$cluster" --task-definition "$1" --launch-type FARGATE --started-by "$command_name" \
+        --network-configuration "$network" ${2:+--overrides "$2"} --query 'tasks[0].taskArn' --output text)
+    [ "$task" != None ] || fail "ECS started no task of $1: aws ecs run-task says why"
+    say "task ${task##*/}"
+    aws ecs wait tasks-stopped --cluster "$cluster" --tasks "$task"
+    ended=$(aws ecs describe-tasks --cluster "$cluster" --tasks "$task" --query 'tasks[0].[containers[0].exitCode, stoppedReason]' --output text)
 }

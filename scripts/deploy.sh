@@ -2,7 +2,8 @@
 # Deploys one environment: deploy.sh dev|prod [--dry-run]
 # Ground (network, database, repositories, secrets; the first time) -> images -> migrations -> services. Every step may be run again.
 #   PARAMETERS="DomainName=team.example.com NotificationEmail=you@example.com"   parameters of template.yaml; what is not named stays as it is
-#   VARIANT=full     workers with the toolchains of Rust, Node, Python and Go       TAG=…   images that are in ECR already are not built again
+#   CLOUDFORMATION_ROLE=arn:…   the role that CloudFormation works as, where whoever deploys has few rights (deploy/github/roles.yaml)
+#   VARIANT=full   images with the toolchains of Rust, Node, Python and Go       TAG=…   images that are in ECR already are not built again
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command_name=deploy dry=
@@ -44,7 +45,7 @@ say "$stack in account $account, $region"
 deploy_stack() {
     run env SAM_CLI_TELEMETRY=0 sam deploy --template-file template.yaml --stack-name "$stack" --region "$region" --resolve-s3 \
         --s3-prefix "$stack" --capabilities CAPABILITY_IAM CAPABILITY_NAMED_IAM CAPABILITY_AUTO_EXPAND --no-confirm-changeset \
-        --no-fail-on-empty-changeset --tags "Project=ai-coding-team" "Environment=$environment" \
+        --no-fail-on-empty-changeset ${CLOUDFORMATION_ROLE:+--role-arn "$CLOUDFORMATION_ROLE"} --tags "Project=ai-coding-team" "Environment=$environment" \
         --parameter-overrides "Environment=$environment" "$@" ${parameters[@]+"${parameters[@]}"}
 }
 
@@ -104,19 +105,13 @@ for answered in ["taskDefinitionArn", "revision", "status", "requiresAttributes"
     task.pop(answered, None)
 task["containerDefinitions"][0]["image"] = sys.argv[1]
 json.dump(task, sys.stdout)' "$registry/dashboard$suffix:$tag" >"$definition"
-network() { ask NETWORK aws ecs describe-services --cluster "$cluster" --services dashboard --query 'services[0].networkConfiguration' --output json; }
 if [ -n "$dry" ]; then
     run aws ecs register-task-definition --cli-input-json "file://$family with $registry/dashboard$suffix:$tag"
     run aws ecs run-task --cluster "$cluster" --task-definition "$family" --launch-type FARGATE --network-configuration "that of dashboard"
     run aws ecs wait tasks-stopped --cluster "$cluster" --tasks "that task"
 else
     revision=$(aws ecs register-task-definition --cli-input-json "file://$definition" --query taskDefinition.taskDefinitionArn --output text)
-    task=$(aws ecs run-task --cluster "$cluster" --task-definition "$revision" --launch-type FARGATE --started-by deploy \
-        --network-configuration "$(network)" --query 'tasks[0].taskArn' --output text)
-    [ "$task" != None ] || fail "ECS started no task of $revision: aws ecs describe-services --cluster $cluster --services dashboard says why"
-    say "task ${task##*/}"
-    aws ecs wait tasks-stopped --cluster "$cluster" --tasks "$task"
-    ended=$(aws ecs describe-tasks --cluster "$cluster" --tasks "$task" --query 'tasks[0].[containers[0].exitCode, stoppedReason]' --output text)
+    start_task "$revision"
     [ "${ended%%[[:space:]]*}" = 0 ] ||
         fail "the migration ended with $ended: aws logs tail /ai-coding-team/$environment/dashboard --log-stream-name-prefix migrate; nothing else was changed"
 fi
