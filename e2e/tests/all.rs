@@ -6,6 +6,8 @@ mod api;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod aws;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod crash;
@@ -18,6 +20,8 @@ mod eval;
 #[cfg(test)]
 mod github;
 #[cfg(test)]
+mod image;
+#[cfg(test)]
 mod invoke;
 #[cfg(test)]
 mod judges;
@@ -29,5 +33,7 @@ mod pooler;
 mod run;
 #[cfg(test)]
 mod telemetry;
+#[cfg(test)]
+mod template;
 #[cfg(test)]
 mod walls;

@@ -1,0 +1,217 @@
+//! Who may do what: no more than is listed here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{CHOICES, Resource, Template, list};
+
+/// Statements whose resource may be `*`, by whose they are and their name, and why. They need a condition all the same.
+const EVERYTHING: &[(&str, &str, &str)] = &[
+    ("ExecutionRole", "LogIntoTheRegistry", "a token of ECR is for no repository"),
+    ("Key", "TheAccountRulesTheKey", "in a key's policy `*` is that key"),
+    ("Key", "Logs", "in a key's policy `*` is that key"),
+    ("Key", "AlarmsAndBudgetsSpeakToTopics", "in a key's policy `*` is that key"),
+];
+
+/// What each role may do, all of it.
+const ACTIONS: &[(&str, &[&str])] = &[
+    (
+        "ExecutionRole",
+        &[
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetAuthorizationToken",
+            "ecr:GetDownloadUrlForLayer",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+        ],
+    ),
+    (
+        "DashboardRole",
+        &[
+            "bedrock:InvokeModel",
+            "ecs:DescribeServices",
+            "ecs:StopTask",
+            "ecs:UpdateService",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "rds:DescribeDBInstances",
+            "secretsmanager:GetSecretValue",
+            "sns:GetTopicAttributes",
+            "sns:Publish",
+            "sqs:ChangeMessageVisibility",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            "sqs:SendMessage",
+        ],
+    ),
+    ("MechanicRole", WORKER),
+    ("GeniusRole", WORKER),
+    ("MigrateRole", &["kms:Decrypt", "secretsmanager:GetSecretValue"]),
+    ("PoolerRole", &["kms:Decrypt", "secretsmanager:GetSecretValue"]),
+    ("ProxyRole", &["kms:Decrypt", "secretsmanager:GetSecretValue"]),
+    ("IamDatabaseAccess", &["rds-db:connect"]),
+];
+
+const WORKER: &[&str] = &[
+    "bedrock:InvokeModel",
+    "ecs:GetTaskProtection",
+    "ecs:UpdateTaskProtection",
+    "kms:Decrypt",
+    "secretsmanager:GetSecretValue",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+];
+
+/// What is permitted somewhere, and whose the policy is.
+fn statements(template: &Template) -> Vec<(&Resource, &Value)> {
+    let documents = |resource: &Resource| -> Vec<String> {
+        match resource.kind.as_str() {
+            "AWS::IAM::Role" => {
+                let policies = resource.properties["Policies"].as_array().map_or(0, Vec::len);
+                (0..policies).map(|at| format!("/Policies/{at}/PolicyDocument")).chain(["/AssumeRolePolicyDocument".to_owned()]).collect()
+            }
+            "AWS::KMS::Key" => vec!["/KeyPolicy".to_owned()],
+            _ => vec!["/PolicyDocument".to_owned()],
+        }
+    };
+    let of = |resource| {
+        let found = documents(resource).into_iter().filter_map(|path| resource.properties.pointer(&format!("{path}/Statement")));
+        found.filter_map(Value::as_array).flatten().map(move |statement| (resource, statement)).collect::<Vec<_>>()
+    };
+    template.0.iter().flat_map(of).collect()
+}
+
+/// Everything that is permitted too widely.
+pub(super) fn too_wide(template: &Template) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (resource, statement) in statements(template) {
+        let sid = statement["Sid"].as_str().unwrap_or("-");
+        let mut complain = |what: &str| wrong.push(format!("{} {sid}: {what}", resource.name));
+        if statement["Effect"] != "Allow" {
+            complain("it is no permission");
+        }
+        if !statement["NotAction"].is_null() || !statement["NotResource"].is_null() || !statement["NotPrincipal"].is_null() {
+            complain("it permits all but something");
+        }
+        for action in list(&statement["Action"]).iter().filter(|action| action.contains('*')) {
+            complain(&format!("the action {action}"));
+        }
+        if statement["Principal"].as_str() == Some("*") || statement["Principal"]["AWS"] == "*" {
+            complain("it is for everybody");
+        }
+        let conditions = statement["Condition"].as_object().map_or(0, serde_json::Map::len);
+        // Who may take a role on: services of AWS, and only for this account.
+        if list(&statement["Action"]) == ["sts:AssumeRole"] && conditions == 0 {
+            complain("another account's service may take it on");
+        }
+        for of in list(&statement["Resource"]) {
+            let listed = EVERYTHING.iter().any(|(whose, which, _)| *whose == resource.name && *which == sid);
+            match of.as_str() {
+                "*" if !listed => complain("every resource"),
+                "*" if conditions == 0 => complain("every resource, without a condition"),
+                // Part of a name may be open only below a name of ours, or for a model of whichever region answers.
+                wide if wide != "*" && wide.contains('*') && !wide.contains("ai-coding-team") && !wide.contains("::foundation-model/") => {
+                    complain(&format!("the resource {wide}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    wrong
+}
+
+#[tokio::test]
+async fn nothing_is_permitted_that_is_not_named() {
+    for choice in CHOICES {
+        assert_eq!(too_wide(&Template::of(choice).await), Vec::<String>::new(), "{choice:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_resource_that_may_be_any_is_on_the_list_and_the_reverse() {
+    let mut found = BTreeSet::new();
+    for choice in CHOICES {
+        let template = Template::of(choice).await;
+        for (resource, statement) in statements(&template) {
+            if list(&statement["Resource"]).contains(&"*".to_owned()) {
+                found.insert((resource.name.clone(), statement["Sid"].as_str().unwrap_or("-").to_owned()));
+            }
+        }
+    }
+    let listed = EVERYTHING.iter().map(|(whose, which, _)| ((*whose).to_owned(), (*which).to_owned())).collect();
+    assert_eq!(found, listed);
+}
+
+/// What each role and each policy of its own may do.
+pub(super) fn actions(template: &Template) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (resource, statement) in statements(template).into_iter().filter(|(resource, _)| resource.kind.starts_with("AWS::IAM::")) {
+        let named = list(&statement["Action"]).into_iter().filter(|action| action != "sts:AssumeRole");
+        found.entry(resource.name.clone()).or_default().extend(named);
+    }
+    found
+}
+
+#[tokio::test]
+async fn each_role_may_do_exactly_what_is_listed() {
+    let mut found = BTreeMap::new();
+    for choice in CHOICES {
+        found.extend(actions(&Template::of(choice).await));
+    }
+    let own = |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();
+    let listed: BTreeMap<String, BTreeSet<String>> = ACTIONS.iter().map(|(role, actions)| ((*role).to_owned(), own(actions))).collect();
+    assert_eq!(found, listed);
+}
+
+#[tokio::test]
+async fn each_task_has_a_role_of_its_own() {
+    let template = Template::prod().await;
+    let roles: Vec<String> = template.all("AWS::ECS::TaskDefinition").map(|task| task.text("/TaskRoleArn")).collect();
+    let different: BTreeSet<&String> = roles.iter().collect();
+    assert_eq!((roles.len(), different.len()), (5, 5), "{roles:?}");
+}
+
+#[tokio::test]
+async fn each_service_may_read_exactly_what_the_program_asks_for_and_nobody_but_migrations_the_owners_url() {
+    let template = Template::prod().await;
+    let mut readers: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (role, statement) in statements(&template) {
+        if list(&statement["Action"]) == ["secretsmanager:GetSecretValue"] {
+            for secret in list(&statement["Resource"]) {
+                let name = secret.rsplit("ai-coding-team/prod/").next().unwrap_or_default().trim_end_matches("-??????").to_owned();
+                readers.entry(name).or_default().insert(&role.name);
+            }
+        }
+    }
+    let source = std::fs::read_to_string(e2e::root().join("common/config/src/secrets.rs")).unwrap();
+    let start = source.find("pub(crate) const NAMES: ").expect("config lists what it asks for");
+    let asked = source[start..].split("];").next().unwrap_or_default().lines().skip(1);
+    let asked: BTreeSet<String> = asked.map(|line| line.trim().trim_matches([',', '"']).to_owned()).collect();
+    assert!(asked.contains("DATABASE_URL") && asked.len() > 5, "{asked:?}");
+    let all = BTreeSet::from(["DashboardRole", "MechanicRole", "GeniusRole"]);
+    let mut expected: BTreeMap<String, BTreeSet<&str>> = asked.into_iter().map(|name| (name, all.clone())).collect();
+    expected.insert("owner/*".to_owned(), BTreeSet::from(["MigrateRole"]));
+    expected.insert("pooler/*".to_owned(), BTreeSet::from(["PoolerRole"]));
+    assert_eq!(readers, expected);
+}
+
+#[tokio::test]
+async fn the_models_of_bedrock_that_may_be_asked_are_those_of_the_lists() {
+    let template = Template::prod().await;
+    let prices: toml::Table = std::fs::read_to_string(e2e::root().join("common/llm/prices.toml")).unwrap().parse().unwrap();
+    for (role, mode) in [("MechanicRole", "mechanic"), ("GeniusRole", "genius"), ("DashboardRole", "mechanic")] {
+        let listed = prices["modes"][mode].as_array().expect("a list").iter().filter_map(toml::Value::as_str);
+        let listed: BTreeSet<&str> = listed.filter_map(|name| name.strip_prefix("global.")).collect();
+        let all = statements(&template);
+        let permitted = all.iter().filter(|(resource, statement)| resource.name == role && statement["Sid"] == "Models");
+        let permitted: Vec<String> = permitted.flat_map(|(_, statement)| list(&statement["Resource"])).collect();
+        let names: BTreeSet<&str> =
+            permitted.iter().filter_map(|arn| arn.rsplit('/').next()).map(|name| name.trim_start_matches("global.")).collect();
+        assert_eq!(names, listed, "{role}");
+    }
+}
