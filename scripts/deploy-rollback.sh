@@ -32,7 +32,8 @@ if [ -z "$revision" ]; then
         [[ $arn = arn:* ]] || continue
         echo "${arn##*/} $(aws ecs describe-task-definition --task-definition "$arn" --query 'taskDefinition.[containerDefinitions[0].image, registeredAt]' --output text)"
     done
-    usage "$how"
+    say "$how"
+    exit 0
 fi
 
 ask '' aws ecs describe-task-definition --task-definition "$family:$revision" --query taskDefinition.revision --output text >/dev/null ||

@@ -86,7 +86,10 @@ options=(
     --customize-hook="copy-out /usr/share/codeteam/packages $work"
 )
 say "Debian $suite, ${packages[*]}"
-mmdebstrap "${options[@]}" "$suite" "$work/rootfs.tar" "$sources"
+if ! mmdebstrap "${options[@]}" "$suite" "$work/rootfs.tar" "$sources"; then
+    say "mmdebstrap failed, with packages from $debian and $security"
+    exit 1
+fi
 mv "$work/packages" "${archive%.tar}.packages"
 mv "$work/rootfs.tar" "$archive"
 say "$archive: $(wc -l <"${archive%.tar}.packages") packages"
