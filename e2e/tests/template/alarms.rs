@@ -16,7 +16,8 @@ async fn alarms_are_the_five_of_the_architecture_with_its_thresholds() {
         let own = json!([{ "Name": "Environment", "Value": environment }]);
         let server = json!([{ "Name": "DBInstanceIdentifier", "Value": "${Database}" }]);
         let row = |metric: &str, namespace: &str, dimensions: &Value, above: u64, seconds: u64| {
-            json!({ "metric": metric, "namespace": namespace, "dimensions": dimensions, "above": above, "seconds": seconds, "missing": "notBreaching" })
+            let watched = json!({ "metric": metric, "namespace": namespace, "dimensions": dimensions });
+            json!({ "watched": watched, "above": above, "seconds": seconds, "missing": "notBreaching" })
         };
         let expected: BTreeMap<String, Value> = [
             ("queue-depth", row("QueueDepth", "AICodeTeam", &own, 50, 300)),
@@ -28,7 +29,8 @@ async fn alarms_are_the_five_of_the_architecture_with_its_thresholds() {
         ]
         .map(|(suffix, row)| (format!("ai-coding-team-{environment}-{suffix}"), row))
         .into();
-        let found: BTreeMap<String, Value> = template.all("AWS::CloudWatch::Alarm").map(|alarm| (alarm.text("/AlarmName"), shown(alarm))).collect();
+        let found: BTreeMap<String, Value> =
+            template.all("AWS::CloudWatch::Alarm").map(|alarm| (alarm.text("/AlarmName"), shown(alarm))).collect();
         assert_eq!(found, expected);
         let settings = template.referred(&template.get("Database").text("/DBParameterGroupName"));
         assert_eq!(settings.number("/Parameters/max_connections") * 80 / 100, connections);
@@ -39,9 +41,11 @@ fn shown(alarm: &Resource) -> Value {
     assert_eq!(alarm.text("/ComparisonOperator"), "GreaterThanThreshold");
     assert_eq!(alarm.text("/DatapointsToAlarm"), alarm.text("/EvaluationPeriods"));
     json!({
-        "metric": alarm.properties["MetricName"],
-        "namespace": alarm.properties["Namespace"],
-        "dimensions": alarm.properties["Dimensions"],
+        "watched": {
+            "metric": alarm.properties["MetricName"],
+            "namespace": alarm.properties["Namespace"],
+            "dimensions": alarm.properties["Dimensions"],
+        },
         "above": alarm.properties["Threshold"],
         "seconds": alarm.number("/Period") * alarm.number("/EvaluationPeriods"),
         "missing": alarm.properties["TreatMissingData"],
@@ -91,7 +95,10 @@ pub(super) fn dead_ends(template: &Template) -> Vec<String> {
     want(route == Some(("${AlarmTopic}".to_owned(), "${AlarmQueue.Arn}".to_owned())), format!("the topic leads to {route:?}"));
     let rule = template.get("AlarmChanges");
     want(rule.text("/Targets/0/Arn") == "${AlarmQueue.Arn}", "the rule leads elsewhere".to_owned());
-    want(rule.properties["EventPattern"]["detail-type"] == json!(["CloudWatch Alarm State Change"]), "the rule hears something else".to_owned());
+    want(
+        rule.properties["EventPattern"]["detail-type"] == json!(["CloudWatch Alarm State Change"]),
+        "the rule hears something else".to_owned(),
+    );
     // The queue lets in exactly these two, by their names.
     let policy = template.get("AlarmQueuePolicy").properties["PolicyDocument"]["Statement"].clone();
     let rule_arn = format!("arn:aws:events:us-east-1:123456789012:rule/{}", rule.text("/Name"));
@@ -103,7 +110,10 @@ pub(super) fn dead_ends(template: &Template) -> Vec<String> {
     // What people are told must not come back as an alarm.
     want(environment["ALARM_TOPIC_ARN"] == "${NotificationTopic}", "notices become alarms".to_owned());
     let subscribers = template.get("Budget").properties["NotificationsWithSubscribers"].as_array().cloned().unwrap_or_default();
-    want(!subscribers.is_empty() && subscribers.iter().all(|one| one["Subscribers"][0]["Address"] == "${AlarmTopic}"), "the budget tells nobody".to_owned());
+    want(
+        !subscribers.is_empty() && subscribers.iter().all(|one| one["Subscribers"][0]["Address"] == "${AlarmTopic}"),
+        "the budget tells nobody".to_owned(),
+    );
     wrong
 }
 

@@ -31,7 +31,9 @@ pub(super) fn excluded(template: &Template) -> Vec<String> {
 
 #[tokio::test]
 async fn services_and_images_have_the_names_that_the_rollback_command_uses() {
-    for (template, cluster, suffix) in [(Template::prod().await, "ai-coding-team", ""), (Template::dev().await, "ai-coding-team-dev", "-dev")] {
+    for (template, cluster, suffix) in
+        [(Template::prod().await, "ai-coding-team", ""), (Template::dev().await, "ai-coding-team-dev", "-dev")]
+    {
         assert_eq!(template.get("Cluster").text("/ClusterName"), cluster);
         let services: BTreeSet<[String; 4]> = template
             .all("AWS::ECS::Service")
@@ -60,7 +62,8 @@ async fn every_service_runs_on_fargate_in_private_subnets_and_a_deploy_that_fail
     for choice in CHOICES {
         let template = Template::of(choice).await;
         for service in template.all("AWS::ECS::Service") {
-            let subnets: Vec<String> = service.text("/NetworkConfiguration/AwsvpcConfiguration/Subnets").split(',').map(str::to_owned).collect();
+            let subnets: Vec<String> =
+                service.text("/NetworkConfiguration/AwsvpcConfiguration/Subnets").split(',').map(str::to_owned).collect();
             let found = json!({
                 "launch": service.properties["LaunchType"],
                 "public": service.properties["NetworkConfiguration"]["AwsvpcConfiguration"]["AssignPublicIp"],
@@ -178,10 +181,8 @@ async fn the_network_is_that_of_the_architecture() {
             .collect();
         let expected = [["${PublicRoutes}", "${InternetGateway}", "-"], ["${PrivateRoutes}", "-", "${Nat}"]];
         assert_eq!(ways, expected.map(|row| row.map(str::to_owned)).into());
-        let tables: BTreeSet<[String; 2]> = template
-            .all("AWS::EC2::SubnetRouteTableAssociation")
-            .map(|one| [one.text("/SubnetId"), one.text("/RouteTableId")])
-            .collect();
+        let tables: BTreeSet<[String; 2]> =
+            template.all("AWS::EC2::SubnetRouteTableAssociation").map(|one| [one.text("/SubnetId"), one.text("/RouteTableId")]).collect();
         let expected = [
             ["${PublicSubnetA}", "${PublicRoutes}"],
             ["${PublicSubnetB}", "${PublicRoutes}"],
@@ -272,8 +273,7 @@ async fn secrets_are_those_of_the_architecture_and_the_additions_that_are_listed
         "owner/DATABASE_URL",
         "pooler/DATABASE_URL",
     ];
-    let secrets: BTreeSet<String> =
-        Template::prod().await.all("AWS::SecretsManager::Secret").map(|secret| secret.text("/Name")).collect();
+    let secrets: BTreeSet<String> = Template::prod().await.all("AWS::SecretsManager::Secret").map(|secret| secret.text("/Name")).collect();
     let expected = of_the_architecture.iter().chain(&additions).map(|name| format!("ai-coding-team/prod/{name}")).collect();
     assert_eq!(secrets, expected);
 }
@@ -292,7 +292,8 @@ async fn workers_have_the_settings_of_their_mode() {
         }
     }
     // What stands in for an empty MODEL.
-    let prices: toml::Value = std::fs::read_to_string(e2e::root().join("common/llm/prices.toml")).unwrap().parse::<toml::Table>().unwrap().into();
+    let prices: toml::Value =
+        std::fs::read_to_string(e2e::root().join("common/llm/prices.toml")).unwrap().parse::<toml::Table>().unwrap().into();
     let first_three = |mode: &str| -> Vec<String> {
         prices["modes"][mode].as_array().expect("a list").iter().take(3).map(|name| name.as_str().expect("a name").to_owned()).collect()
     };

@@ -100,7 +100,8 @@ pub(super) fn spilled(template: &Template) -> Vec<String> {
             }
             for pair in container["Environment"].as_array().into_iter().flatten() {
                 let name = pair["Name"].as_str().unwrap_or_default();
-                let is_secret = ["KEY", "PASSWORD", "TOKEN", "DATABASE_URL", "LISTEN_URL", "WEBHOOK_SECRET"].iter().any(|part| name.contains(part));
+                let is_secret =
+                    ["KEY", "PASSWORD", "TOKEN", "DATABASE_URL", "LISTEN_URL", "WEBHOOK_SECRET"].iter().any(|part| name.contains(part));
                 if is_secret && name != "TOKEN_CAP" {
                     wrong.push(format!("{}: {name}", resource.name));
                 }

@@ -23,7 +23,8 @@ const LEFT_ALONE: &[(&str, &str)] = &[
 /// Names in capitals between quotes in the part of the source that is no test.
 fn quoted(source: &str) -> BTreeSet<String> {
     let code = source.split("#[cfg(test)]").next().unwrap_or_default();
-    let is_name = |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    let is_name =
+        |word: &&str| word.len() > 3 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     code.split('"').filter(is_name).map(str::to_owned).collect()
 }
 
