@@ -118,6 +118,10 @@ fi
 
 say "4. services: dashboard and worker $tag"
 deploy_stack Phase=running "DashboardTag=$tag" "WorkerTag=$tag"
+# The template leaves the number of tasks alone, so a service that was made with none keeps none, and CPU scaling cannot count from that.
+if [ "$(ask 1 aws ecs describe-services --cluster "$cluster" --services dashboard --query 'services[0].desiredCount' --output text)" = 0 ]; then
+    run aws ecs update-service --cluster "$cluster" --service dashboard --desired-count 1 --query service.desiredCount --output text
+fi
 run aws ecs wait services-stable --cluster "$cluster" --services "${services[@]}"
 
 empty=()
