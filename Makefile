@@ -63,10 +63,10 @@ check: tools ## Formatting, lints, documentation, template: no warnings
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
-	cfn-lint template.yaml deploy/*.yaml
+	cfn-lint template.yaml deploy/*.yaml deploy/*/*.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .tools/aws-emulators/bin/sam validate --lint
 	@scripts/checkov/install.sh
-	.tools/checkov/bin/checkov --framework cloudformation --skip-download --compact --quiet --file template.yaml deploy/*.yaml
+	.tools/checkov/bin/checkov --framework cloudformation --skip-download --compact --quiet --file template.yaml deploy/*.yaml deploy/*/*.yaml
 
 .PHONY: bench
 bench: tools ## Run the benchmarks, ratios against a peer or a physical limit (ARGS="dispatch", "step", "spawn", "edit", "ledger", "claim", "sizes", "wake" or "webhook")
@@ -79,6 +79,11 @@ bench-queue: tools ## Measure the queue beside graphile-worker, pg-boss and DBOS
 	@benches/peers/install.sh
 	$(CARGO) build --release --locked --package codeteam --package benches
 	@target/release/benches queue
+
+.PHONY: lambda
+lambda: tools ## Build every handler as a Lambda, by cargo-lambda, and say what each weighs (a job of CI of its own)
+	cargo lambda build --release --locked --compiler cargo --output-format zip $(HANDLERS:%=--package %)
+	@cd target/lambda && for handler in $(HANDLERS); do du --apparent-size --block-size=KB $$handler/bootstrap.zip || exit 1; done
 
 .PHONY: image
 image: ## Build the container images and say what they weigh (ARGS=full: with toolchains; ARGS=--dry-run)
