@@ -10,11 +10,11 @@ use crate::json::text;
 use crate::queue::held;
 use crate::{Db, StoreError, wake};
 
-const MECHANIC: i32 = Mode::Mechanic.max_attempts();
-const GENIUS: i32 = Mode::Genius.max_attempts();
+pub(crate) const MECHANIC: i32 = Mode::Mechanic.max_attempts();
+pub(crate) const GENIUS: i32 = Mode::Genius.max_attempts();
 
-const BACKOFF_SECS: f64 = 2.0;
-const BACKOFF_MOST_SECS: f64 = 300.0;
+pub(crate) const BACKOFF_SECS: f64 = 2.0;
+pub(crate) const BACKOFF_MOST_SECS: f64 = 300.0;
 
 /// Ends an attempt that failed: another follows after a backoff, or, after the last ([`Mode::max_attempts`]), the job is ready
 /// to be finalized as dead with `cause`. Returns the attempts so far.

@@ -5,6 +5,7 @@
 //! inserts from its returning set. No row back means that the lease is lost ([`StoreError::LeaseLost`]):
 //! the worker drops the job. [`ledger::settle_late`] is the one exception.
 
+pub mod alarms;
 pub mod anchors;
 mod attempts;
 pub mod budgets;

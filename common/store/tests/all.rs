@@ -1,6 +1,7 @@
 //! The store on a real PostgreSQL, a fresh database each test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics, in its helpers too")]
 
+mod alarms;
 mod anchors;
 mod append_only;
 mod budgets;
