@@ -1,6 +1,7 @@
 //! Helpers for the end-to-end tests: the built product, git, HTTP and what else stands around a job, seen from
 //! outside. A test's tool: it panics where a program would return errors.
 
+pub mod aws;
 pub mod git;
 pub mod product;
 pub mod tools;

@@ -154,6 +154,14 @@ impl Running {
         self.service.id()
     }
 
+    /// How it ended, or `None` while it runs.
+    ///
+    /// # Panics
+    /// When the system lost it.
+    pub fn ended(&mut self) -> Option<Exit> {
+        self.service.ended().expect("it is our child")
+    }
+
     /// Waits until it has printed a line with `words`.
     pub async fn says(&self, words: &str) -> String {
         wait::until_line(&self.log, words).await

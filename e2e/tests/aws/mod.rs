@@ -1,0 +1,13 @@
+//! The product on AWS, on emulators: what `sam deploy` makes of the templates, and the built binary between the queues, alarms,
+//! secrets and services that came of it.
+
+mod alarms;
+mod client;
+mod deploy;
+mod envelopes;
+mod fleet;
+mod flow;
+mod http;
+mod sqs;
+mod template;
+mod world;
