@@ -1,0 +1,5 @@
+//! `alarm-react` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<alarm_react::AlarmReact>()
+}
