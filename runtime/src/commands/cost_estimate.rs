@@ -13,7 +13,7 @@ use domain::MicroUsd;
 use serde::Serialize;
 
 use crate::cli::{Estimate, Place, Pooler};
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 use crate::screen::{self, table};
 use prices::Prices;
 use template::{Resource, Template};
@@ -110,6 +110,9 @@ struct Report {
 
 /// Prints the estimate.
 pub(crate) fn run(args: &Estimate, json: bool) -> Outcome {
+    if (args.env, args.pooler) == (Place::Dev, Pooler::None) {
+        return Err(Failure::Usage("dev has 20 connections, too few without a pooler: --pooler pgbouncer or rds-proxy".to_owned()));
+    }
     let report = report(args)?;
     screen::data(json, &report, || shown(&report))?;
     Ok(())
