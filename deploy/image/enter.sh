@@ -24,6 +24,7 @@ exec unshare --mount --pid --fork --kill-child bash -c '
     root=$1 task=$2 binds=$3 volumes=$4
     shift 4
     mount --make-rprivate /
+    mkdir -p "$root/proc" "$root/dev"
     mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
