@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use domain::Secret;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{Connection, Executor};
 
 use crate::StoreError;
@@ -48,6 +48,50 @@ pub enum Route {
     Transaction,
 }
 
+/// Whom a URL leads to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Server {
+    /// The host's name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Who wants to come in.
+    pub user: String,
+    /// Whether the server has to prove with a certificate that the host's name is its own (`sslmode=verify-full`).
+    pub verified: bool,
+}
+
+impl Server {
+    /// The one that `url` names.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`].
+    pub fn of(url: &Secret) -> Result<Self, StoreError> {
+        let options = options(url)?;
+        let verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) && options.get_socket().is_none();
+        Ok(Self { host: options.get_host().to_owned(), port: options.get_port(), user: options.get_username().to_owned(), verified })
+    }
+}
+
+/// `url` with `password` in the place of the one that it has, or has not.
+pub fn with_password(url: &Secret, password: &Secret) -> Secret {
+    let url = url.expose();
+    let parameter: String = form_urlencoded::Serializer::new(String::new()).append_pair("password", password.expose()).finish();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    Secret::new(format!("{url}{separator}{parameter}"))
+}
+
+impl Route {
+    fn options(self, url: &Secret) -> Result<PgConnectOptions, StoreError> {
+        let options = options(url)?;
+        Ok(match self {
+            Self::Session => options.options(SESSION),
+            // A pooler refuses start-up parameters that it cannot keep apart for its clients.
+            Self::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
+        })
+    }
+}
+
 impl Db {
     /// Connects to the server at `url` (`postgres://user:password@host:port/database`, or `?host=/directory` for
     /// a socket) with at most `connections` sessions, waiting up to `patience` for a server that is starting.
@@ -63,12 +107,7 @@ impl Db {
     /// # Errors
     /// As above; [`StoreError::Refused`] when a pooler in transaction mode answers and `route` says otherwise.
     pub async fn connect_by(route: Route, url: &Secret, connections: u32, patience: Duration) -> Result<Self, StoreError> {
-        let options = options(url)?;
-        let options = match route {
-            Route::Session => options.options(SESSION),
-            // A pooler refuses start-up parameters that it cannot keep apart for its clients.
-            Route::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
-        };
+        let options = route.options(url)?;
         let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(patience).test_before_acquire(false).before_acquire(
             |session, known| {
                 Box::pin(async move {
@@ -86,11 +125,24 @@ impl Db {
                         .to_owned(),
                 )
             }
-            StoreError::Database(error) => StoreError::Unavailable(error),
+            StoreError::Database(error) | StoreError::Unavailable(error) => match distrust(&error) {
+                Some(remedy) => StoreError::Refused(remedy),
+                None => StoreError::Unavailable(error),
+            },
             other => other,
         })?;
         let pool = Pool { sessions, sticky: route == Route::Session };
         Ok(Self { pool, bells: Arc::default(), finishes: Arc::default() })
+    }
+
+    /// Opens further sessions by `url`, which names the same database and has another password. Sessions that are open stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`].
+    pub fn log_in_by(&self, url: &Secret) -> Result<(), StoreError> {
+        let route = if self.pool.sticky { Route::Session } else { Route::Transaction };
+        self.pool.sessions.set_connect_options(route.options(url)?);
+        Ok(())
     }
 
     /// Brings the schema up to date: only forward, and under a lock, so that several processes may start at
@@ -169,6 +221,25 @@ impl Db {
 /// migrates.
 fn migrations(locking: bool) -> Migrator {
     Migrator { migrations: Cow::Borrowed(&MIGRATIONS.migrations), ignore_missing: true, locking, ..Migrator::DEFAULT }
+}
+
+/// What to do about a server whose certificate does not hold; `None` = it is something else.
+fn distrust(error: &sqlx::Error) -> Option<String> {
+    let told = error.to_string();
+    let has = |words: &[&str]| words.iter().any(|word| told.contains(word));
+    Some(if has(&["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"]) {
+        "the database's certificate is not signed by an authority in the file that sslrootcert in DATABASE_URL names: for RDS download \
+         https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem and name that file"
+            .to_owned()
+    } else if has(&["NotValidForName", "not valid for name"]) {
+        format!("the database's certificate is for another host: write the host's name in DATABASE_URL as the certificate has it ({told})")
+    } else if has(&["certificate expired", "Expired"]) {
+        format!("the database's certificate has expired, or this machine's clock is wrong ({told})")
+    } else if has(&["does not support TLS"]) {
+        "the server that DATABASE_URL names speaks no TLS, and its sslmode asks for it: is it the right server?".to_owned()
+    } else {
+        return None;
+    })
 }
 
 /// What a URL says of a server.

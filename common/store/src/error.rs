@@ -58,15 +58,27 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if let sqlx::Error::Database(error) = &error
+impl StoreError {
+    /// Whether the database did not take the password: it may have been replaced.
+    pub fn is_login_refused(&self) -> bool {
+        match self {
+            // Class 28: invalid authorization.
+            Self::Unavailable(sqlx::Error::Database(error)) => error.code().is_some_and(|code| code.starts_with("28")),
+            _ => false,
+        }
+    }
+}
+
             && error.code().as_deref() == Some("23505")
         {
             return Self::Duplicate;
         }
         let unavailable = match &error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => true,
-            // Class 08: connection; 57P0x: shutting down; 53: out of resources; 40: serialization, deadlock.
+            // Class 08: connection; 57P0x: shutting down; 53: out of resources; 40: serialization, deadlock; 28: a password that
+            // was replaced and is not known here yet.
             sqlx::Error::Database(error) => {
-                error.code().is_some_and(|code| ["08", "57P", "53", "40"].iter().any(|class| code.starts_with(class)))
+                error.code().is_some_and(|code| ["08", "57P", "53", "40", "28"].iter().any(|class| code.starts_with(class)))
             }
             _ => false,
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use domain::{Mode, Secret};
 use rand::Rng;
 use sqlx::Executor;
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
@@ -161,7 +161,7 @@ impl Listener {
     /// [`StoreError::Url`].
     pub fn new(url: &Secret) -> Result<Self, StoreError> {
         let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(CONNECT);
-        let sessions = pool.connect_lazy_with(db::options(url)?.application_name("codeteam listen"));
+        let sessions = pool.connect_lazy_with(options(url)?);
         Ok(Self { sessions, heard: watch::Sender::default(), connected: watch::Sender::default() })
     }
 
@@ -174,6 +174,10 @@ impl Listener {
 
     /// Whether notifications are heard now, for a metric; it changes with every loss and every return.
     pub fn connected(&self) -> watch::Receiver<bool> {
+fn options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
+    Ok(db::options(url)?.application_name("codeteam listen"))
+}
+
         self.connected.subscribe()
     }
 
@@ -185,6 +189,15 @@ impl Listener {
             let error = match self.listen().await {
                 Err(error) => error,
                 Ok(never) => match never {},
+    /// Replaces a session that is lost by one that `url` opens: the same server with another password.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`].
+    pub fn log_in_by(&self, url: &Secret) -> Result<(), StoreError> {
+        self.sessions.set_connect_options(options(url)?);
+        Ok(())
+    }
+
             };
             if self.connected.send_replace(false) {
                 backoff = BACKOFF;

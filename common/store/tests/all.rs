@@ -34,6 +34,7 @@ mod steer;
 mod sweep;
 mod tampering;
 mod tokens;
+mod tls;
 mod waits;
 mod wake;
 mod workers;

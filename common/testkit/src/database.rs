@@ -121,18 +121,22 @@ fn given() -> Option<Secret> {
     std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty()).map(Secret::new)
 }
 
+/// How a private server is found and started.
 #[expect(
     clippy::disallowed_methods,
     reason = "a private server is found by PATH and HOME, and fetched with the proxy settings of the person"
 )]
+pub(crate) fn private_server() -> PostgresOptions {
+    let bin_dir = std::env::var_os("CODETEAM_POSTGRES_BIN").map(Into::into);
+    PostgresOptions { environment: std::env::vars_os().collect(), bin_dir, ..PostgresOptions::default() }
+}
+
 fn start() -> Secret {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
         runtime.block_on(async {
-            let bin_dir = std::env::var_os("CODETEAM_POSTGRES_BIN").map(Into::into);
-            let options = PostgresOptions { environment: std::env::vars_os().collect(), bin_dir, ..PostgresOptions::default() };
-            let server = PrivatePostgres::start(options, &mut |line| eprintln!("{line}")).await.expect("tests need a PostgreSQL");
+            let server = PrivatePostgres::start(private_server(), &mut |line| eprintln!("{line}")).await.expect("tests need a PostgreSQL");
             tell.send(Secret::new(server.url())).expect("somebody waits for the server");
             // Until the process ends; then the server's watchdog stops it and removes its data.
             std::future::pending::<()>().await;

@@ -7,9 +7,11 @@ pub mod github;
 pub mod model;
 mod pooler;
 mod repository;
+mod tls;
 
 pub use build::{new_job, usage};
 pub use database::{Open, TestDb};
 pub use model::{Answer, Hold, ModelStub};
 pub use pooler::Pooler;
 pub use repository::{PATH, Repository};
+pub use tls::TlsPostgres;
