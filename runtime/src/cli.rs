@@ -3,6 +3,7 @@
 mod eval;
 mod github;
 mod money;
+mod pooler;
 mod queue;
 mod steer;
 mod token;
@@ -17,7 +18,8 @@ use process::sandbox::Level;
 pub use eval::{Eval, Script};
 pub use github::GitHub;
 pub(crate) use github::{Redeliver, Setup};
-pub use money::{Budget, Cost, Days, Ledger, Migrate, Retention};
+pub use money::{Budget, Cost, Days, Estimate, Ledger, Migrate, OtherCost, Place, Pooler, Retention};
+pub use pooler::PoolerFiles;
 pub use queue::{Dead, DeadFilter, Dlq, Lanes, LanesCommand, Pause, Resume};
 pub use steer::{AddSchedule, Hint, Schedule, ScheduleRef};
 pub use token::Token;
@@ -89,7 +91,7 @@ pub enum Command {
     /// The record of what was paid.
     #[command(subcommand)]
     Ledger(Ledger),
-    /// What was paid, by repository, model, mode or day.
+    /// What was paid, by repository, model, mode or day; with `estimate`, what a deployment on AWS costs.
     Cost(Cost),
     /// The most that everything, a mode or a repository may spend in a day.
     #[command(subcommand)]
@@ -102,6 +104,8 @@ pub enum Command {
     /// Who may use the REST API.
     #[command(subcommand)]
     Token(Token),
+    /// Write what PgBouncer needs to stand before the database that DATABASE_URL names.
+    Pooler(PoolerFiles),
     /// Check everything a job needs, and say what to do about what is missing.
     Doctor(Doctor),
     /// Print a completion script for a shell.

@@ -1,7 +1,8 @@
 //! The command line about money: ledger, costs, budgets, and how long records are kept.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use domain::{MicroUsd, Scope};
+use serde::Serialize;
 use store::cost::By;
 use time::Date;
 use time::macros::format_description;
@@ -50,13 +51,92 @@ pub struct Days {
 
 /// `codeteam cost`.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cost {
+    /// In the place of what was paid.
+    #[command(subcommand)]
+    pub other: Option<OtherCost>,
     /// repo, model, mode or day.
     #[arg(long, default_value = "repo", value_parser = parse_by)]
     pub by: By,
     /// Which days.
     #[command(flatten)]
     pub days: Days,
+}
+
+/// `codeteam cost estimate`.
+#[derive(Subcommand, Debug)]
+pub enum OtherCost {
+    /// What an environment of template.yaml costs in a month on AWS, without models, beside what the architecture says.
+    Estimate(Estimate),
+}
+
+/// What a deployment on AWS is made of, and what is asked of it.
+#[derive(Args, Clone, Debug)]
+pub struct Estimate {
+    /// dev or prod.
+    #[arg(long, value_enum)]
+    pub env: Place,
+    /// Jobs a day; 100 in prod and 20 in dev unless given.
+    #[arg(long, value_name = "N")]
+    pub jobs_per_day: Option<u32>,
+    /// How many jobs in a hundred are a genius's.
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub genius_percent: u32,
+    /// How long a mechanic's job takes, cloning and dependencies included.
+    #[arg(long, value_name = "MINUTES", default_value_t = 3.0, value_parser = parse_minutes)]
+    pub mechanic_minutes: f64,
+    /// The same for a genius's.
+    #[arg(long, value_name = "MINUTES", default_value_t = 8.0, value_parser = parse_minutes)]
+    pub genius_minutes: f64,
+    /// What stands before the database.
+    #[arg(long, value_enum, default_value = "pgbouncer")]
+    pub pooler: Pooler,
+    /// The images are for ARM.
+    #[arg(long)]
+    pub arm: bool,
+}
+
+/// An environment of the template.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// Where changes are tried.
+    Dev,
+    /// Where people's work is done.
+    Prod,
+}
+
+/// What stands before the database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Pooler {
+    /// PgBouncer, as a service of its own.
+    Pgbouncer,
+    /// The RDS Proxy.
+    RdsProxy,
+    /// Nothing; in prod alone.
+    None,
+}
+
+impl Place {
+    /// As the template calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Prod => "prod",
+        }
+    }
+}
+
+impl Pooler {
+    /// As the template calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pgbouncer => "pgbouncer",
+            Self::RdsProxy => "rds-proxy",
+            Self::None => "none",
+        }
+    }
 }
 
 /// `codeteam budget`.
@@ -109,6 +189,11 @@ pub struct Migrate {
 
 fn parse_day(text: &str) -> Result<Date, String> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(|_| "expected a day such as 2026-11-30".to_owned())
+}
+
+fn parse_minutes(text: &str) -> Result<f64, String> {
+    let minutes = text.parse().ok().filter(|minutes: &f64| minutes.is_finite() && *minutes >= 0.0);
+    minutes.ok_or_else(|| "expected a number of minutes, such as 2.5".to_owned())
 }
 
 fn parse_by(text: &str) -> Result<By, String> {

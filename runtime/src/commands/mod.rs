@@ -2,6 +2,7 @@
 
 mod budget;
 mod cost;
+mod cost_estimate;
 mod demo;
 mod dlq;
 mod doctor;
@@ -16,6 +17,7 @@ mod lanes;
 mod ledger;
 mod ledger_export;
 mod local;
+mod pooler;
 mod retention;
 mod retry;
 mod run;
@@ -32,7 +34,7 @@ use config::logging::{self, Format};
 use config::{Root, Services, Settings};
 use tracing_subscriber::{Layer, Registry};
 
-use crate::cli::{Cli, Command, Migrate};
+use crate::cli::{Cli, Command, Cost, Migrate, OtherCost};
 use crate::exit::{Failure, Outcome};
 use crate::invoke_api::LogTailLayer;
 use crate::{screen, state, telemetry};
@@ -86,6 +88,7 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Up(args) => up::run(args, settings).await,
         Command::Serve(args) => serve::run(args, settings).await,
         Command::Work(args) => work::run(args, settings).await,
+        Command::Pooler(args) => pooler::run(&args, &settings),
         Command::Doctor(args) => doctor::run(args, json, settings).await,
         Command::Completions { .. } => Ok(()),
         // Who can call this can read the same files and reach the same network anyway.
@@ -105,6 +108,7 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Lanes(args) => lanes::run(args, json, &connected(settings)).await,
         Command::Dlq(command) => dlq::run(command, json, &connected(settings)).await,
         Command::Ledger(command) => ledger::run(command, json, &connected(settings)).await,
+        Command::Cost(Cost { other: Some(OtherCost::Estimate(args)), .. }) => cost_estimate::run(&args, json),
         Command::Cost(args) => cost::run(args, json, &connected(settings)).await,
         Command::Budget(command) => budget::run(command, json, &connected(settings)).await,
         Command::Retention(args) => retention::run(args, json, &connected(settings)).await,
