@@ -55,9 +55,6 @@ pub enum StoreError {
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        if let sqlx::Error::Database(error) = &error
 impl StoreError {
     /// Whether the database did not take the password: it may have been replaced.
     pub fn is_login_refused(&self) -> bool {
@@ -69,6 +66,9 @@ impl StoreError {
     }
 }
 
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if let sqlx::Error::Database(error) = &error
             && error.code().as_deref() == Some("23505")
         {
             return Self::Duplicate;
