@@ -69,6 +69,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const DEV_ARROWS: &[(&str, &[&str])] = &[
     ("github", &["testkit"]),
     ("store", &["testkit"]),
+    ("config", &["testkit"]),
     ("enqueue", &["testkit"]),
     ("triage", &["testkit"]),
     ("claim", &["testkit"]),
@@ -125,7 +126,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tree-sitter*", &["agent"]),
     // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
     ("tracing-subscriber", &["codeteam", "config", "dispatch"]),
-    ("wiremock", &["aws", "llm", "e2e"]),
+    ("wiremock", &["aws", "config", "llm", "e2e"]),
     ("cargo_metadata", &["e2e"]),
     // A child process belongs to `process`, whichever library would start it.
     ("async-process", &[]),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use domain::Secret;
-use github::app::{App, AppCredentials, AppOptions, HttpOptions, LocalPacer, Pacer, TOKEN_NAME, Turn};
+use github::app::{App, AppCredentials, AppOptions, HttpOptions, LocalPacer, Pacer, Site, TOKEN_NAME, Turn};
 use github::{ForgeError, Triggers};
 use redact::Redactor;
 use store::{Db, outbox};
@@ -24,6 +24,10 @@ const TOKEN_LIFE: Duration = Duration::from_secs(2 * 3_600);
 /// # Errors
 /// A file that others may read, or that is damaged.
 pub(crate) fn credentials(settings: &Settings) -> anyhow::Result<Option<AppCredentials>> {
+    if let Some((id, key)) = &settings.github_app {
+        let credentials = AppCredentials::new(Site::github(), *id, key.clone());
+        return Ok(Some(credentials.context("GITHUB_APP_PRIVATE_KEY is no key of an App")?));
+    }
     let file = settings.github_app_file();
     if settings.github_app_file.is_none() && !file.exists() {
         return Ok(None);

@@ -9,6 +9,8 @@ use github::ForgeError;
 use llm::LlmError;
 use store::StoreError;
 
+use crate::secrets;
+
 /// When to try again after the database, the forge or a provider was away.
 const PAUSE: Duration = Duration::from_secs(2);
 /// When to try again after something failed that a person has to set right: a key, a permission, a program.
@@ -21,6 +23,9 @@ pub fn of_worker(error: &dyn std::fmt::Display) -> HandlerError {
 
 /// An error of the store.
 pub fn of_store(error: StoreError) -> HandlerError {
+    if error.is_login_refused() {
+        secrets::refused();
+    }
     match error {
         // Held by nobody any more, and not ended: to whoever did not ask for it that is the same.
         StoreError::LeaseLost { .. } | StoreError::OverBudget(_) => HandlerError::LeaseLost(error.to_string()),
@@ -34,6 +39,9 @@ pub fn of_store(error: StoreError) -> HandlerError {
 
 /// An error of the forge.
 pub fn of_forge(error: ForgeError) -> HandlerError {
+    if matches!(error, ForgeError::Denied(_)) {
+        secrets::refused();
+    }
     match error {
         ForgeError::RetryAfter { after } => HandlerError::RetryAfter { after, message: error.to_string() },
         ForgeError::Unavailable(error) => HandlerError::RetryAfter { after: PAUSE, message: format!("{error:#}") },

@@ -4,18 +4,25 @@
 
 mod app;
 mod aws;
+mod cloud;
+mod deployment;
 mod environment;
 pub mod failure;
 pub mod logging;
+mod login;
 mod networks;
 mod permission;
 mod probe;
 mod remote;
 mod root;
+mod rotation;
 mod run;
+mod secrets;
 mod services;
 mod settings;
+mod start;
 
+pub use deployment::{ByMode, DatabaseAuth, Deployment, Endpoints, Stage};
 pub use environment::Environment;
 pub use networks::Networks;
 pub use permission::permission;
@@ -25,3 +32,4 @@ pub use root::{Root, begin, first, prepare_service_folders};
 pub use run::{install_crypto, run};
 pub use services::{Configured, Services};
 pub use settings::{Settings, SettingsError};
+pub use start::StartError;

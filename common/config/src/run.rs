@@ -32,7 +32,9 @@ fn start<H: Configured>() -> anyhow::Result<()> {
     }
     root::begin(Root::GivenUp)?;
     install_crypto();
-    let services = Services::new(Settings::from_env()?);
+    let settings = Settings::from_env()?;
+    settings.warn();
+    let services = Services::new(settings);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let handler = H::configure(&services).await?;
         dispatch::run_lambda(handler).await

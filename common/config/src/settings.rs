@@ -12,6 +12,7 @@ use store::Route;
 use store::retention::Keep;
 
 use crate::Environment;
+use crate::deployment::{DatabaseAuth, Deployment};
 use crate::logging::Format;
 use crate::networks::Networks;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     /// `GITHUB_APP_FILE`: the App's credentials, which only their owner may read; `github-app.json` in the state directory unless
     /// set.
     pub github_app_file: Option<PathBuf>,
+    /// `GITHUB_APP_ID` and `GITHUB_APP_PRIVATE_KEY`: the same in the place of a file, for an App of github.com.
+    pub github_app: Option<(u64, Secret)>,
     /// `GITHUB_LABEL_MECHANIC` and `GITHUB_LABEL_GENIUS`: the labels, and the commands, that start jobs; the modes' own names unless set.
     pub labels: (Option<String>, Option<String>),
     /// `GITHUB_WEBHOOK_SECRET` and, during a rotation, `GITHUB_WEBHOOK_SECRET_PREVIOUS`.
@@ -47,10 +50,8 @@ pub struct Settings {
     pub google_api_key: Option<Secret>,
     /// `GOOGLE_BASE_URL`, where it is not the vendor's own.
     pub google_base_url: Option<Secret>,
-    /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`: the region of Bedrock's models.
+    /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`: the region of Bedrock's models and of everything else at AWS.
     pub aws_region: Option<String>,
-    /// `AWS_ENDPOINT_URL_BEDROCK_RUNTIME`, where it is not the region's own.
-    pub bedrock_endpoint: Option<Secret>,
     /// `CODETEAM_SCRIPT`: a file of replies for the `scripted` model.
     pub script: Option<PathBuf>,
     /// `MODE`: which jobs this worker takes; both unless set.
@@ -98,10 +99,14 @@ pub struct Settings {
     pub toolchains: Vec<PathBuf>,
     /// `CODETEAM_NETWORK` and `CODETEAM_FETCH_HOSTS`: the networks that repositories may ask for.
     pub networks: Networks,
+    /// Where this process is deployed, and what stands around it there.
+    pub deployment: Deployment,
     /// `PATH`: where tools are looked for.
     pub path: String,
     /// Every secret among the settings, with its variable: what the redactor looks for.
     pub secrets: Vec<(String, Secret)>,
+    /// The variables that were set and are not looked at, since the deployment's secrets are in Secrets Manager.
+    pub ignored: Vec<&'static str>,
     /// The whole environment, for those who need a person's proxy, certificates and agents: `pip` and git's
     /// transports.
     pub environment: Environment,
@@ -120,26 +125,6 @@ pub struct SettingsError {
 }
 
 impl Settings {
-    /// Reads the process's environment. From then on no secret in it passes the process's redactor, be it one of the
-    /// settings or another program's.
-    ///
-    /// # Errors
-    /// The first variable that cannot be understood.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn from_env() -> Result<Self, SettingsError> {
-        let root = rustix::process::geteuid().is_root() || process::spawner::root_is_given_up();
-        let settings = Self::read(|name| std::env::var(name).ok(), root)?;
-        let mut environment = Environment::of_process();
-        if process::spawner::root_is_given_up() {
-            // The home of root is closed to whom we are now.
-            environment.0.retain(|(name, _)| name != "HOME");
-            environment.0.push(("HOME".into(), settings.state_dir.clone().into()));
-        }
-        let settings = Self { environment, ..settings };
-        settings.register(Redactor::of_process());
-        Ok(settings)
-    }
-
     /// Reads settings through `lookup`; an empty value counts as unset. A process of root keeps its files
     /// where a service would, since the home of root can be closed to the users it starts tools as.
     ///
@@ -158,13 +143,14 @@ impl Settings {
         let months = "a whole number of months greater than 0";
         let whole = "a whole number greater than 0";
         let usual = RepositoryLimits::default();
-        Ok(Self {
+        let settings = Self {
             database_url: secret("DATABASE_URL"),
             database_connections: positive(text, "DATABASE_CONNECTIONS", "a whole number greater than 0")?.unwrap_or(8),
             database_route: choice(text, "DATABASE_POOLER", &[("none", Route::Session), ("transaction", Route::Transaction)])?
                 .unwrap_or_default(),
             database_listen_url: secret("DATABASE_LISTEN_URL"),
             github_app_file: text("GITHUB_APP_FILE").map(PathBuf::from),
+            github_app: github_app(text("GITHUB_APP_ID"), secret("GITHUB_APP_PRIVATE_KEY"))?,
             labels: (text("GITHUB_LABEL_MECHANIC"), text("GITHUB_LABEL_GENIUS")),
             webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
             anthropic_api_key: secret("ANTHROPIC_API_KEY"),
@@ -175,7 +161,6 @@ impl Settings {
             google_api_key: secret("GOOGLE_API_KEY"),
             google_base_url: secret("GOOGLE_BASE_URL"),
             aws_region: text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION")),
-            bedrock_endpoint: secret("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
             script: text("CODETEAM_SCRIPT").map(PathBuf::from),
             mode: parsed(text, "MODE", "mechanic or genius")?,
             model: text("MODEL"),
@@ -208,10 +193,18 @@ impl Settings {
             sandbox: parsed(text, "CODETEAM_SANDBOX", "none, seccomp, landlock, uid or full")?.unwrap_or(Level::Full),
             toolchains: text("CODETEAM_TOOLCHAINS").map(|list| std::env::split_paths(&list).collect()).unwrap_or_default(),
             networks: Networks::read(text)?,
+            deployment: Deployment::read(text, secret)?,
             path: text("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ignored: Vec::new(),
             environment: Environment::default(),
-            secrets: secrets.take(),
-        })
+            secrets: Vec::new(),
+        };
+        if (settings.database_route, settings.deployment.database_auth) == (Route::Transaction, DatabaseAuth::Iam) {
+            let expected =
+                "expected password, since DATABASE_POOLER is transaction: a pooler keeps one password and cannot take new tokens";
+            return Err(SettingsError { name: "DATABASE_AUTH", value: "iam".to_owned(), expected: expected.to_owned() });
+        }
+        Ok(Self { secrets: secrets.take(), ..settings })
     }
 
     /// The proxy as HTTP clients take it.
@@ -235,7 +228,7 @@ impl Settings {
     }
 
     /// Tells `redactor` every secret.
-    fn register(&self, redactor: &Redactor) {
+    pub(crate) fn register(&self, redactor: &Redactor) {
         for (name, secret) in &self.secrets {
             redactor.register(name, secret);
         }
@@ -270,13 +263,36 @@ pub(crate) fn folders(text: impl Fn(&str) -> Option<String>, root: bool) -> (Pat
     (state, directory("CODETEAM_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "/var/cache"))
 }
 
-fn parsed<T: FromStr>(text: impl Fn(&str) -> Option<String>, name: &'static str, expected: &str) -> Result<Option<T>, SettingsError> {
+/// The App's number and key: both, or none.
+fn github_app(id: Option<String>, key: Option<Secret>) -> Result<Option<(u64, Secret)>, SettingsError> {
+    let wrong = |name, value: &str, expected: &str| SettingsError { name, value: value.to_owned(), expected: expected.to_owned() };
+    match (id, key) {
+        (None, None) => Ok(None),
+        // What is no number may be the key, in the wrong place.
+        (Some(id), Some(key)) => match id.parse() {
+            Ok(id) => Ok(Some((id, key))),
+            Err(_) => Err(wrong("GITHUB_APP_ID", "***", "expected the App's number")),
+        },
+        (Some(_), None) => Err(wrong("GITHUB_APP_PRIVATE_KEY", "", "expected the App's key, since GITHUB_APP_ID is set")),
+        (None, Some(_)) => Err(wrong("GITHUB_APP_ID", "", "expected the App's number, since GITHUB_APP_PRIVATE_KEY is set")),
+    }
+}
+
+pub(crate) fn parsed<T: FromStr>(
+    text: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    expected: &str,
+) -> Result<Option<T>, SettingsError> {
     let parse = |value: String| value.parse().map_err(|_| SettingsError { name, value, expected: format!("expected {expected}") });
     text(name).map(parse).transpose()
 }
 
 /// One of the values that `choices` names.
-fn choice<T: Copy>(text: impl Fn(&str) -> Option<String>, name: &'static str, choices: &[(&str, T)]) -> Result<Option<T>, SettingsError> {
+pub(crate) fn choice<T: Copy>(
+    text: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    choices: &[(&str, T)],
+) -> Result<Option<T>, SettingsError> {
     let Some(value) = text(name) else { return Ok(None) };
     let chosen = choices.iter().find(|(known, _)| *known == value).map(|(_, choice)| *choice);
     let names: Vec<&str> = choices.iter().map(|(known, _)| *known).collect();
@@ -284,7 +300,7 @@ fn choice<T: Copy>(text: impl Fn(&str) -> Option<String>, name: &'static str, ch
     chosen.map(Some).ok_or_else(|| SettingsError { name, value, expected: expected() })
 }
 
-fn positive<T: FromStr + PartialOrd + From<u8>>(
+pub(crate) fn positive<T: FromStr + PartialOrd + From<u8>>(
     text: impl Fn(&str) -> Option<String>,
     name: &'static str,
     expected: &str,
@@ -347,6 +363,8 @@ mod tests {
         assert_eq!(read(&[("DATABASE_POOLER", "transaction")], false).unwrap().database_route, Route::Transaction);
         let error = read(&[("DATABASE_POOLER", "statement")], false).unwrap_err();
         assert_eq!(error.to_string(), r#"DATABASE_POOLER is "statement": expected none or transaction"#);
+        let error = read(&[("DATABASE_POOLER", "transaction"), ("DATABASE_AUTH", "iam")], false).unwrap_err();
+        assert!(error.to_string().starts_with(r#"DATABASE_AUTH is "iam": expected password, since DATABASE_POOLER"#), "{error}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //!
 //! The older SHA-1 header is not read at all: whoever could choose it would choose the weaker hash.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use domain::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -10,9 +12,12 @@ use sha2::Sha256;
 /// The header that carries the signature, in lower case.
 pub const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 
-/// The secret of the webhook, and while it is being rotated the one before it.
+/// The secret of the webhook, and while it is being rotated the one before it. Clones share them.
 #[derive(Clone, Debug)]
-pub struct WebhookSecrets {
+pub struct WebhookSecrets(Arc<RwLock<Held>>);
+
+#[derive(Clone, Debug)]
+struct Held {
     current: Secret,
     previous: Option<Secret>,
 }
@@ -43,11 +48,21 @@ impl WebhookSecrets {
     /// # Errors
     /// [`EmptySecret`] where either is empty.
     pub fn new(current: Secret, previous: Option<Secret>) -> Result<Self, EmptySecret> {
-        let empty = |secret: &Secret| secret.expose().is_empty();
-        if empty(&current) || previous.as_ref().is_some_and(empty) {
-            return Err(EmptySecret);
-        }
-        Ok(Self { current, previous })
+        Ok(Self(Arc::new(RwLock::new(Held::new(current, previous)?))))
+    }
+
+    /// Believes these from now on, and no others, in all clones.
+    ///
+    /// # Errors
+    /// [`EmptySecret`] where either is empty; then those before are believed on.
+    pub fn replace(&self, current: Secret, previous: Option<Secret>) -> Result<(), EmptySecret> {
+        let held = Held::new(current, previous)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = held;
+        Ok(())
+    }
+
+    fn held(&self) -> Held {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether `header` signs exactly these bytes. The comparison takes the same time wherever it fails.
@@ -60,12 +75,23 @@ impl WebhookSecrets {
         let mut signature = [0; 32];
         hex::decode_to_slice(digits, &mut signature).map_err(|_| SignatureError::Malformed)?;
         let signed_with = |secret: &Secret| mac(secret, body).verify_slice(&signature).is_ok();
-        if signed_with(&self.current) || self.previous.as_ref().is_some_and(signed_with) { Ok(()) } else { Err(SignatureError::Wrong) }
+        let Held { current, previous } = self.held();
+        if signed_with(&current) || previous.as_ref().is_some_and(signed_with) { Ok(()) } else { Err(SignatureError::Wrong) }
     }
 
     /// The header's value for `body` under the current secret.
     pub fn sign(&self, body: &[u8]) -> String {
-        sign(&self.current, body)
+        sign(&self.held().current, body)
+    }
+}
+
+impl Held {
+    fn new(current: Secret, previous: Option<Secret>) -> Result<Self, EmptySecret> {
+        let empty = |secret: &Secret| secret.expose().is_empty();
+        match empty(&current) || previous.as_ref().is_some_and(empty) {
+            true => Err(EmptySecret),
+            false => Ok(Self { current, previous }),
+        }
     }
 }
 
@@ -123,6 +149,12 @@ mod tests {
         assert_eq!(rotating.verify(Some(&sign(&old, b"x")), b"x"), Ok(()));
         assert_eq!(rotating.verify(Some(&sign(&new, b"x")), b"x"), Ok(()));
         assert_eq!(rotated.verify(Some(&sign(&old, b"x")), b"x"), Err(SignatureError::Wrong));
+        let shared = rotating.clone();
+        assert_eq!(rotating.replace(new.clone(), Some(Secret::new(""))), Err(EmptySecret));
+        assert_eq!(shared.verify(Some(&sign(&old, b"x")), b"x"), Ok(()), "what is of no use replaces nothing");
+        rotating.replace(new.clone(), None).unwrap();
+        assert_eq!(shared.verify(Some(&sign(&new, b"x")), b"x"), Ok(()));
+        assert_eq!(shared.verify(Some(&sign(&old, b"x")), b"x"), Err(SignatureError::Wrong));
     }
 
     #[test]

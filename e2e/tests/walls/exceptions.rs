@@ -11,7 +11,6 @@ const PERMITTED: &[(&str, &str, usize)] = &[
     ("chaos/src/environment.rs", "clippy::disallowed_methods", 1),
     ("common/agent/tests/hunks/mod.rs", "clippy::disallowed_methods", 1),
     ("common/config/src/environment.rs", "clippy::disallowed_methods", 1),
-    ("common/config/src/settings.rs", "clippy::disallowed_methods", 1),
     ("common/domain/src/clock.rs", "clippy::disallowed_methods", 1),
     ("common/process/examples/private_postgres.rs", "clippy::disallowed_methods", 1),
     ("common/process/src/sandbox/network/broker.rs", "unsafe_code", 1),

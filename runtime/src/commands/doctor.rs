@@ -1,10 +1,12 @@
 //! `codeteam doctor`: everything a job needs, checked one by one.
 
+mod deployment;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use config::{Probe, Services, Settings};
+use config::{Probe, Services, Settings, Stage};
 use domain::Mode;
 use process::sandbox::{Level, Machine, Network, Proxy};
 use process::{Command, Exit, PostgresOptions};
@@ -36,7 +38,8 @@ enum State {
 }
 
 /// Checks everything; fails when something that is needed, or set up, cannot be used.
-pub(crate) async fn run(args: Doctor, json: bool, mut settings: Settings) -> Outcome {
+/// `unread` = why the deployment's secrets could not be read.
+pub(crate) async fn run(args: Doctor, json: bool, mut settings: Settings, unread: Option<String>) -> Outcome {
     let up = state::running(&settings.state_dir);
     if let (None, Some((url, _))) = (&settings.database_url, &up) {
         settings.database_url = Some(url.clone());
@@ -45,6 +48,7 @@ pub(crate) async fn run(args: Doctor, json: bool, mut settings: Settings) -> Out
         tool("git", &["--version"], &settings, "install git").await,
         tool("python3", &["--version"], &settings, "install Python 3: it fetches PostgreSQL and runs the demonstration's tests").await,
     ];
+    checks.extend(secrets(&settings, unread));
     checks.push(database(&settings).await);
     checks.extend(ledger(&settings).await);
     checks.push(match up {
@@ -59,6 +63,9 @@ pub(crate) async fn run(args: Doctor, json: bool, mut settings: Settings) -> Out
         checks.extend(providers(&settings).await);
     }
     checks.push(github_app(&settings, args.offline).await);
+    if !args.offline {
+        checks.extend(deployment::checks(&Services::new(settings.clone())).await);
+    }
     checks.push(match settings.webhook_secrets.len() {
         0 => Check {
             what: "webhooks",
@@ -129,6 +136,21 @@ fn weak_secrets() -> Option<Check> {
         format!("{names}: too short or plain to be taken out of logs and tool output; choose 16 random characters")
     };
     (!weak.is_empty()).then(|| Check { what: "weak secrets", state: State::Missing, found: found() })
+}
+
+/// Where the secrets come from.
+fn secrets(settings: &Settings, unread: Option<String>) -> Option<Check> {
+    let check = |state, found| Some(Check { what: "secrets", state, found });
+    match (&settings.deployment.secrets, unread) {
+        (_, Some(why)) => check(State::Bad, why),
+        (Some(prefix), None) => check(State::Ok, format!("Secrets Manager holds those of {prefix}/ and was read")),
+        (None, None) if settings.deployment.stage == Stage::Local => None,
+        (None, None) => check(
+            State::Missing,
+            "they are in the environment, which everybody sees who may describe the task: set CODETEAM_SECRETS to have them read from Secrets Manager"
+                .to_owned(),
+        ),
+    }
 }
 
 async fn database(settings: &Settings) -> Check {

@@ -31,7 +31,7 @@ mod workers;
 
 use clap::CommandFactory;
 use config::logging::{self, Format};
-use config::{Root, Services, Settings};
+use config::{Root, Services, Settings, StartError};
 use tracing_subscriber::{Layer, Registry};
 
 use crate::cli::{Cli, Command, Cost, Migrate, OtherCost};
@@ -55,11 +55,17 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         clap_complete::generate(shell, &mut Cli::command(), "codeteam", &mut std::io::stdout());
         return Ok(());
     }
-    let settings = Settings::from_env().map_err(|error| Failure::Usage(error.to_string()))?;
+    let (settings, unread) = match Settings::from_env() {
+        Ok(settings) => (settings, None),
+        Err(StartError::Secrets { why, without }) if matches!(cli.command, Command::Doctor(_)) => (*without, Some(why)),
+        Err(StartError::Secrets { why, .. }) => return Err(Failure::Environment(anyhow::anyhow!(why))),
+        Err(StartError::Setting(error)) => return Err(Failure::Usage(error.to_string())),
+    };
     start_log(&cli.command, &settings);
+    settings.warn();
     config::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(dispatch(cli, settings));
+    let outcome = runtime.block_on(dispatch(cli, settings, unread));
     // Blocking work that was left behind (a name lookup, say) must not hold the process.
     runtime.shutdown_background();
     outcome
@@ -79,7 +85,7 @@ fn start_log(command: &Command, settings: &Settings) {
     logging::with_layer(settings.log_format.unwrap_or(format), level, Some(Layer::<Registry>::and_then(LogTailLayer::default(), traces)));
 }
 
-async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
+async fn dispatch(cli: Cli, settings: Settings, unread: Option<String>) -> Outcome {
     let json = cli.json;
     match cli.command {
         Command::Demo(args) => demo::run(args, json, settings).await,
@@ -89,7 +95,7 @@ async fn dispatch(cli: Cli, settings: Settings) -> Outcome {
         Command::Serve(args) => serve::run(args, settings).await,
         Command::Work(args) => work::run(args, settings).await,
         Command::Pooler(args) => pooler::run(&args, &settings),
-        Command::Doctor(args) => doctor::run(args, json, settings).await,
+        Command::Doctor(args) => doctor::run(args, json, settings, unread).await,
         Command::Completions { .. } => Ok(()),
         // Who can call this can read the same files and reach the same network anyway.
         Command::Invoke(args) => invoke::run(args, json, &connected(Settings { local_remotes: true, ..settings })).await,
@@ -127,10 +133,10 @@ fn connected(mut settings: Settings) -> Services {
 
 async fn migrate(args: Migrate, settings: Settings) -> Outcome {
     let services = connected(settings);
-    let Some(url) = &services.settings.database_url else {
+    let Some(url) = services.database_url().await? else {
         return Err(Failure::Environment(anyhow::anyhow!("DATABASE_URL is not set: it names the database to migrate")));
     };
-    let db = store::Db::connect_by(services.settings.database_route, url, 1, std::time::Duration::from_secs(10)).await?;
+    let db = store::Db::connect_by(services.settings.database_route, &url, 1, std::time::Duration::from_secs(10)).await?;
     db.migrate().await?;
     store::roles::grant(&db, &args.grant_app, &args.grant_read).await?;
     screen::progress("the schema is up to date");

@@ -17,7 +17,7 @@ mod site;
 mod tokens;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::{Clock, Secret, SystemClock};
 use serde::Deserialize;
@@ -72,7 +72,7 @@ pub struct App {
 
 struct Inner {
     app_id: u64,
-    key: key::AppKey,
+    key: RwLock<key::AppKey>,
     site: Site,
     slug: OnceCell<String>,
     http: Http,
@@ -90,7 +90,7 @@ impl App {
     pub fn new(credentials: &AppCredentials, options: AppOptions) -> anyhow::Result<Self> {
         let inner = Inner {
             app_id: credentials.app_id,
-            key: credentials.key.clone(),
+            key: RwLock::new(credentials.key.clone()),
             site: credentials.site.clone(),
             slug: OnceCell::new_with(credentials.slug.clone()),
             http: Http::new(credentials.site.api(), &options.http)?,
@@ -100,6 +100,16 @@ impl App {
             clock: options.clock,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Proves who it is with the key in `pem` from now on, in all clones: another key of the same App.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Malformed`] where `pem` holds no RSA key; then the one before is used on.
+    pub fn replace_key(&self, pem: &Secret) -> Result<(), CredentialsError> {
+        let key = key::AppKey::new(self.inner.app_id, pem).map_err(|what| CredentialsError::Malformed(format!("private_key: {what}")))?;
+        *self.inner.key.write().unwrap_or_else(PoisonError::into_inner) = key;
+        Ok(())
     }
 
     /// The GitHub it is an App of.
@@ -126,7 +136,8 @@ impl App {
     /// Sends `call` as the App itself.
     async fn as_app(&self, call: &Call) -> Result<Reply, ForgeError> {
         let now = self.inner.clock.now();
-        let sent = self.inner.http.send(call, Some(&self.inner.key.token(now)), now).await;
+        let token = self.inner.key.read().unwrap_or_else(PoisonError::into_inner).token(now);
+        let sent = self.inner.http.send(call, Some(&token), now).await;
         sent.map_err(|refusal| match refusal {
             Refusal::Unauthorized(text) => {
                 let id = self.inner.app_id;
