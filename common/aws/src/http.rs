@@ -134,15 +134,11 @@ async fn read(mut response: Response) -> Result<Vec<u8>, String> {
     Ok(body)
 }
 
-/// Whether it is worth another attempt is the SDK's to say, by the kind of failure.
+/// Both kinds pass, and the SDK tries again.
 fn failure(error: reqwest::Error) -> ConnectorError {
-    let (timeout, unsent) = (error.is_timeout(), error.is_connect());
-    let told = chain(&error.without_url());
-    match (timeout, unsent) {
-        (true, _) => ConnectorError::timeout(told.into()),
-        (false, true) => ConnectorError::io(told.into()),
-        (false, false) => ConnectorError::io(told.into()),
-    }
+    let timeout = error.is_timeout();
+    let told = chain(&error.without_url()).into();
+    if timeout { ConnectorError::timeout(told) } else { ConnectorError::io(told) }
 }
 
 /// An error with its causes.
