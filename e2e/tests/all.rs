@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that the helpers in there are tests too.
 #[cfg(test)]
+mod alarms;
+#[cfg(test)]
 mod api;
 #[cfg(test)]
 mod attacks;

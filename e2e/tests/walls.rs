@@ -31,12 +31,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("triage", &["agent", "config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
     ("command", &["config", "dispatch", "domain", "failpoints", "github", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
+    // The instance of the database is described by its own type.
+    ("alarm-react", &["aws", "config", "dispatch", "domain", "redact", "store"]),
     ("converse", &["config", "dispatch", "domain", "failpoints", "github", "redact", "store"]),
     ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "redact", "store"]),
     ("finalize", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "redact", "store"]),
     (
         "codeteam",
         &[
+            "alarm-react",
             "claim",
             "command",
             "aws",
@@ -73,6 +76,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
     ("enqueue", &["testkit"]),
     ("triage", &["testkit"]),
     ("claim", &["testkit"]),
+    ("alarm-react", &["testkit"]),
     ("converse", &["testkit"]),
     ("command", &["testkit"]),
     ("step", &["testkit"]),
@@ -86,7 +90,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
 /// sideways: handlers meet in the database.
 const FLOORS: &[&[&str]] = &[
     &["codeteam"],
-    &["enqueue", "triage", "command", "claim", "step", "finalize", "converse"],
+    &["enqueue", "triage", "command", "claim", "step", "finalize", "converse", "alarm-react"],
     &["agent", "config"],
     &["store", "llm", "github", "git", "aws", "dispatch"],
     &["process", "redact"],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::telemetry::figures;
-use crate::{conversation, redelivery, upkeep};
+use crate::{alarms, conversation, redelivery, upkeep};
 use command::{CommandHandler, Handled};
 use config::{Configured, Services};
 use dispatch::{Ctx, Handler, call};
@@ -86,6 +86,7 @@ pub async fn spawn_service(tasks: &mut JoinSet<()>, services: &Services, shutdow
     spawn_schedules(tasks, db, shutdown.clone());
     spawn_triage(tasks, services, shutdown.clone()).await?;
     conversation::spawn(tasks, services, shutdown).await?;
+    alarms::spawn(tasks, services, shutdown).await?;
     redelivery::spawn(tasks, services, shutdown.clone()).await?;
     spawn_commands(tasks, services, shutdown.clone()).await?;
     spawn_listener(tasks, services, shutdown.clone()).await

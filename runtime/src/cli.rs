@@ -1,5 +1,6 @@
 //! The command line.
 
+mod alarms;
 mod eval;
 mod github;
 mod money;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use domain::{Kind, Mode};
 use process::sandbox::Level;
 
+pub use alarms::{Alarms, AlarmsCommand};
 pub use eval::{Eval, Script};
 pub use github::GitHub;
 pub(crate) use github::{Redeliver, Setup};
@@ -88,6 +90,8 @@ pub enum Command {
     Schedule(Schedule),
     /// List the workers of the last day: where they run, what they take, what they hold.
     Workers,
+    /// Alarms that went off or ended, newest first, and what was done about them.
+    Alarms(Alarms),
     /// The record of what was paid.
     #[command(subcommand)]
     Ledger(Ledger),

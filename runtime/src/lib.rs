@@ -1,6 +1,7 @@
 //! AI Code Team: the dispatch runtime, the worker loop and the commands, in one binary.
 
 pub mod agent;
+pub mod alarms;
 pub mod api;
 pub mod background;
 pub mod children;

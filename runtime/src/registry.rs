@@ -1,5 +1,6 @@
 //! The handlers of this binary. A new handler is one line here.
 
+use alarm_react::AlarmReact;
 use claim::Claim;
 use command::CommandHandler;
 use config::{Configured, Services};
@@ -22,5 +23,6 @@ pub async fn all(services: &Services) -> anyhow::Result<Registry> {
         .with(Claim::configure(services).await?)
         .with(Step::configure(services).await?)
         .with(Finalize::configure(services).await?)
-        .with(Converse::configure(services).await?))
+        .with(Converse::configure(services).await?)
+        .with(AlarmReact::configure(services).await?))
 }

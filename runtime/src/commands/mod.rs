@@ -1,5 +1,6 @@
 //! The commands, one file each (the small ones about jobs together).
 
+mod alarms;
 mod budget;
 mod cost;
 mod cost_estimate;
@@ -105,6 +106,7 @@ async fn dispatch(cli: Cli, settings: Settings, unread: Option<String>) -> Outco
         Command::Watch(job) => follow::run(job, json, &connected(settings)).await,
         Command::Hint(args) => hint::run(args, json, &connected(settings)).await,
         Command::Schedule(command) => schedule::run(command, json, &connected(settings)).await,
+        Command::Alarms(args) => alarms::run(args, json, &connected(settings)).await,
         Command::Workers => workers::run(json, &connected(settings)).await,
         Command::Stop(job) => jobs::stop(job, json, &connected(settings)).await,
         Command::Retry(args) => retry::run(args, json, &connected(settings)).await,
