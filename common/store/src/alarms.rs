@@ -26,7 +26,7 @@ pub use spending::close_gate;
 pub use workers::{STALE_AFTER, Silent, cross_off, silent, take_back};
 
 /// How long somebody may take for one change.
-pub const HELD: Duration = Duration::from_secs(120);
+pub const HELD: Duration = Duration::from_secs(75);
 
 /// A change that the caller acts on.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -138,7 +138,9 @@ impl AlarmReact {
         match state {
             AlarmState::Alarm => reaction.react(course).await,
             AlarmState::Ok if alarms::was_told(&self.db, name, *changed_at).await.map_err(failure::of_store)? => {
-                let text = format!("{name} is OK again since {changed_at}.\n\n{reason}\n\nNothing is left to do. `codeteam alarms` shows what was done.");
+                let text = format!(
+                    "{name} is OK again since {changed_at}.\n\n{reason}\n\nNothing is left to do. `codeteam alarms` shows what was done."
+                );
                 course.tell(&format!("{name}: over"), &text).await
             }
             AlarmState::Ok | AlarmState::InsufficientData => Ok(()),

@@ -83,7 +83,11 @@ fn of_detail(detail: &Value, at: &str) -> Result<AlarmChange, String> {
         region: None,
         metric: metric.and_then(|metric| {
             let name = text(&metric["name"])?;
-            Some(AlarmMetric { namespace: text(&metric["namespace"]).unwrap_or_default(), name, dimensions: dimensions(&metric["dimensions"]) })
+            Some(AlarmMetric {
+                namespace: text(&metric["namespace"]).unwrap_or_default(),
+                name,
+                dimensions: dimensions(&metric["dimensions"]),
+            })
         }),
         value: newest(&reason),
         threshold: data["threshold"].as_f64(),

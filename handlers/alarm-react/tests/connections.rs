@@ -31,14 +31,22 @@ async fn sessions_that_forgot_a_transaction_are_ended_and_people_are_told_who_ha
     assert_eq!((actions.len(), &actions[0]["action"]), (1, &json!("told")));
     let (subject, text) = world.told().remove(0);
     assert!(subject.starts_with("ai-coding-team-prod-database-connections: ") && subject.ends_with(" connections are in use"), "{subject}");
-    for part in ["ai-coding-team-prod, db.t3.small, available", "(a forgotten report): idle in transaction", "(a forgotten report) for 0 s", "(codeteam): "] {
+    for part in [
+        "ai-coding-team-prod, db.t3.small, available",
+        "(a forgotten report): idle in transaction",
+        "(a forgotten report) for 0 s",
+        "(codeteam): ",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     world.handler.limits.idle = Duration::ZERO;
     let actions = world.goes_off("database-connections").await;
     let pid = actions[0]["pid"].clone();
     let user = world.test.value("select current_user").await;
-    assert_eq!(actions[0], json!({ "action": "ended_session", "pid": pid, "user": user, "application": "a forgotten report", "idle_secs": actions[0]["idle_secs"] }));
+    assert_eq!(
+        actions[0],
+        json!({ "action": "ended_session", "pid": pid, "user": user, "application": "a forgotten report", "idle_secs": actions[0]["idle_secs"] })
+    );
     let there = format!("select count(*) from pg_stat_activity where pid = {pid}");
     while world.test.value(&there).await != "0" {
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -42,7 +42,9 @@ async fn every_sample_is_understood_and_those_of_one_change_are_one() {
         }
         answers.insert(file, answer);
     }
-    let rows = world.test.value("select string_agg(concat_ws(' ', name, state, reaction, deliveries), E'\\n' order by name, changed_at, key) from alarms");
+    let rows = world
+        .test
+        .value("select string_agg(concat_ws(' ', name, state, reaction, deliveries), E'\\n' order by name, changed_at, key) from alarms");
     let expected = "\
 ai-coding-team-prod ALARM budget 1
 ai-coding-team-prod ALARM budget 1
@@ -89,7 +91,11 @@ async fn three_ways_of_telling_a_change_tell_the_same() {
     });
     assert_eq!(direct, expected);
     let sns = known("sns").await;
-    assert_eq!(sns, { let mut same = expected.clone(); same["region"] = json!("US East (N. Virginia)"); same });
+    assert_eq!(sns, {
+        let mut same = expected.clone();
+        same["region"] = json!("US East (N. Virginia)");
+        same
+    });
     let mut eventbridge = expected;
     for unknown in ["arn", "account", "region"] {
         eventbridge[unknown] = Value::Null;
@@ -101,7 +107,10 @@ async fn three_ways_of_telling_a_change_tell_the_same() {
 async fn what_is_no_alarm_is_refused_and_goes_back_to_its_queue() {
     let world = World::new().await;
     let refused = world.invoke(json!({ "job_id": 7 })).await.unwrap_err().to_string();
-    assert!(refused.starts_with("alarm-react request: neither CloudWatch (AlarmName, alarmName or alarmData) nor AWS Budgets"), "{refused}");
+    assert!(
+        refused.starts_with("alarm-react request: neither CloudWatch (AlarmName, alarmName or alarmData) nor AWS Budgets"),
+        "{refused}"
+    );
     let mut strange = alarm("queue-depth", "ALERT", datetime!(2026-11-26 18:00 UTC));
     let refused = world.invoke(strange.clone()).await.unwrap_err().to_string();
     assert_eq!(refused, r#"alarm-react request: NewStateValue is "ALERT": expected OK, ALARM or INSUFFICIENT_DATA"#);
@@ -120,7 +129,9 @@ async fn an_alarm_that_nobody_knows_is_told_as_it_is() {
     world.invoke(event("alarm-unknown.json")).await.unwrap();
     let [(subject, text)] = &world.told()[..] else { panic!("{:?}", world.told()) };
     assert_eq!(subject, "ai-coding-team-prod-cpu: an alarm that is not known went off");
-    for part in ["93.1", "CPUUtilization of AWS/RDS (DBInstanceIdentifier = ai-coding-team-prod)", "nothing was done", "codeteam alarms show 1"] {
+    for part in
+        ["93.1", "CPUUtilization of AWS/RDS (DBInstanceIdentifier = ai-coding-team-prod)", "nothing was done", "codeteam alarms show 1"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -17,11 +17,14 @@ async fn a_lost_worker_is_stopped_and_its_jobs_go_on_at_once() {
     let actions = world.goes_off("stale-workers").await;
     let secs = &actions[2]["silent_secs"];
     assert!((130..140).contains(&secs.as_i64().unwrap()), "{secs}");
-    assert_eq!(actions, [
-        json!({ "action": "took_back", "job_id": job_id, "owner": lost.0, "attempt": 1, "given_up": false }),
-        json!({ "action": "stopped_task", "owner": lost.0, "task": TASK, "was_there": true }),
-        json!({ "action": "crossed_off", "owner": lost.0, "host": "rack-7", "silent_secs": secs }),
-    ]);
+    assert_eq!(
+        actions,
+        [
+            json!({ "action": "took_back", "job_id": job_id, "owner": lost.0, "attempt": 1, "given_up": false }),
+            json!({ "action": "stopped_task", "owner": lost.0, "task": TASK, "was_there": true }),
+            json!({ "action": "crossed_off", "owner": lost.0, "host": "rack-7", "silent_secs": secs }),
+        ]
+    );
     assert_eq!(world.queued(job_id, "concat_ws(' ', state, epoch, attempt, owner, run_at <= now())").await, "ready 2 1 t");
     assert_eq!(world.last_event(job_id).await, format!(r#"lease_expired {{"alarm": 1, "owner": "{}", "attempt": 1}}"#, lost.0));
     assert_eq!(world.queued(kept, "state || ' ' || epoch").await, "leased 1");

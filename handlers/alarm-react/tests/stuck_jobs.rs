@@ -32,16 +32,24 @@ async fn a_job_that_stands_still_is_taken_away_and_tried_again() {
     let actions = world.goes_off("stuck-jobs").await;
     let secs = actions[0]["idle_secs"].as_i64().unwrap();
     assert!((660..670).contains(&secs), "{secs}");
-    assert_eq!(actions, [json!({
-        "action": "unstuck", "job_id": stuck, "repository": "acme/shop", "mode": "mechanic", "owner": owner.0, "idle_secs": secs,
-        "attempt": 1, "given_up": false,
-    })]);
+    let [(subject, text)] = &world.told()[..] else { panic!("{:?}", world.told()) };
+    assert_eq!(
+        actions,
+        [
+            json!({
+                "action": "unstuck", "job_id": stuck, "repository": "acme/shop", "mode": "mechanic", "owner": owner.0, "idle_secs": secs,
+                "attempt": 1, "given_up": false,
+            }),
+            json!({ "action": "told", "subject": subject, "text": text }),
+        ]
+    );
+    assert_eq!(subject, "ai-coding-team-prod-stuck-jobs: 1 jobs stood still");
+    assert!(text.contains(&format!("`codeteam show {stuck}`")) && !text.contains("codeteam dlq"), "{text}");
     assert_eq!(world.queued(stuck, "concat_ws(' ', state, epoch, attempt, owner, lease_until, outcome_pending)").await, "ready 2 1");
     assert_eq!(world.queued(busy, "concat_ws(' ', state, epoch)").await, "leased 1");
     let event = world.last_event(stuck).await;
     assert!(event.starts_with("attempt_failed ") && event.contains(&format!(r#""cause": "it stood still for {secs} s""#)), "{event}");
     assert!(event.contains(r#""alarm": 1"#), "{event}");
-    assert_eq!(world.told(), [], "nobody has to do anything");
     // Who held it is locked out.
     let late = events::append(&world.test.db, stuck, epoch, &Event::new(EventKind::Prepared, json!({}))).await;
     assert!(late.is_err());
@@ -59,7 +67,7 @@ async fn after_its_last_attempt_it_is_given_up_with_the_cause_and_people_are_tol
     let decided = world.queued(job_id, "concat_ws(' ', state, outcome_pending ->> 'outcome', outcome_pending ->> 'cause')").await;
     assert_eq!(decided, "ready dead it stood still for more than 600 s under its lease, in attempt 5 without progress");
     let [(subject, text)] = &world.told()[..] else { panic!("{:?}", world.told()) };
-    assert_eq!(subject, "ai-coding-team-prod-stuck-jobs: 1 jobs were given up");
+    assert_eq!(subject, "ai-coding-team-prod-stuck-jobs: 1 jobs stood still, 1 were given up");
     assert!(text.contains(&format!("`codeteam dlq redrive {job_id}`")), "{text}");
 }
 
@@ -74,7 +82,7 @@ async fn what_others_say_to_a_job_is_no_progress_and_what_its_worker_writes_is()
     hints::give(&world.test.db, told, "try the other file", "ada").await.unwrap();
     events::append(&world.test.db, works, epoch, &Event::new(EventKind::Prepared, json!({}))).await.unwrap();
     let actions = world.goes_off("stuck-jobs").await;
-    assert_eq!((actions.len(), &actions[0]["job_id"]), (1, &json!(told)));
+    assert_eq!((actions.len(), &actions[0]["job_id"]), (2, &json!(told)));
 }
 
 #[tokio::test]
@@ -90,7 +98,7 @@ async fn a_genius_triage_and_a_job_that_was_asked_to_stop_are_taken_back_to_wher
         stands_still(&world, job_id, 20).await;
     }
     queue::stop(db, stopping).await.unwrap();
-    assert_eq!(world.goes_off("stuck-jobs").await.len(), 3);
+    assert_eq!(world.goes_off("stuck-jobs").await.len(), 4);
     let row = "concat_ws(' ', state, waiting_for, mode, outcome_pending ->> 'outcome')";
     assert_eq!(world.queued(genius, row).await, "ready genius");
     assert_eq!(world.queued(untriaged, row).await, "waiting triage");

@@ -26,15 +26,8 @@ pub async fn take_stuck(db: &Db, held: &Held, idle: Duration) -> Result<Option<V
     if !note(&mut tx, held, &[]).await? {
         return Ok(None);
     }
-    let rows = sqlx::query_file!(
-        "sql/take_stuck.sql",
-        held.alarm_id,
-        idle.as_secs_f64(),
-        MECHANIC,
-        GENIUS,
-        BACKOFF_SECS,
-        BACKOFF_MOST_SECS
-    );
+    let rows =
+        sqlx::query_file!("sql/take_stuck.sql", held.alarm_id, idle.as_secs_f64(), MECHANIC, GENIUS, BACKOFF_SECS, BACKOFF_MOST_SECS);
     let taken = rows.fetch_all(&mut *tx).await?.into_iter().map(|row| {
         Ok(AlarmAction::Unstuck {
             job_id: JobId(row.job_id),

@@ -13,13 +13,7 @@ use crate::{Db, StoreError};
 ///
 /// # Errors
 /// Those of the database.
-pub async fn close_gate(
-    db: &Db,
-    held: &Held,
-    scope: &Scope,
-    until: OffsetDateTime,
-    why: &str,
-) -> Result<Option<AlarmAction>, StoreError> {
+pub async fn close_gate(db: &Db, held: &Held, scope: &Scope, until: OffsetDateTime, why: &str) -> Result<Option<AlarmAction>, StoreError> {
     let mut tx = db.pool.begin().await?;
     let closed = sqlx::query!(
         "insert into gates (scope, reason, until, detail)

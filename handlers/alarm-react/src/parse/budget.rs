@@ -102,13 +102,8 @@ mod tests {
     #[test]
     fn a_letter_of_aws_budgets_is_an_alarm_of_its_day() {
         let change = change(&letter("ACTUAL", "$500.00", "$412.37"), NOW).unwrap();
-        let spending = Spending {
-            limit: 500.0,
-            amount: 412.37,
-            is_forecast: false,
-            threshold: "> $400.00".to_owned(),
-            period: Period::Month,
-        };
+        let spending =
+            Spending { limit: 500.0, amount: 412.37, is_forecast: false, threshold: "> $400.00".to_owned(), period: Period::Month };
         assert!((spending.percent() - 82.474).abs() < 1e-9);
         let expected = AlarmChange {
             name: "team".to_owned(),

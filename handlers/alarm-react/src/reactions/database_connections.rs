@@ -76,12 +76,15 @@ fn notice(happened: &str, instance: &str, sessions: &Sessions, course: &Course<'
         let _ = writeln!(text, "- session {pid} of {user} ({application}) for {}{elsewhere}", span(*idle_secs));
     }
     text.push_str(&course.done());
-    text.push_str("\nWhat you can do: give the tasks fewer connections each (DATABASE_CONNECTIONS), or put a pooler before the database.\n");
+    text.push_str(
+        "\nWhat you can do: give the tasks fewer connections each (DATABASE_CONNECTIONS), or put a pooler before the database.\n",
+    );
     if *hidden > 0 {
         let _ = writeln!(text, "What {hidden} sessions of other roles do is hidden from {role}: `grant pg_monitor to {role}` shows it.");
     }
     if course.actions().iter().any(|action| matches!(action, AlarmAction::CouldNotEnd { .. })) {
-        let _ = writeln!(text, "To let {role} end sessions of other roles: `grant pg_signal_backend to {role}`, as whoever owns the server.");
+        let _ =
+            writeln!(text, "To let {role} end sessions of other roles: `grant pg_signal_backend to {role}`, as whoever owns the server.");
     }
     text
 }

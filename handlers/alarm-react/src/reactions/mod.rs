@@ -18,8 +18,13 @@ use domain::AlarmChange;
 use crate::course::Course;
 
 /// All of them: whoever adds one adds it here.
-pub(crate) const ALL: [&dyn Reaction; 5] =
-    [&queue_depth::QueueDepth, &stale_workers::StaleWorkers, &stuck_jobs::StuckJobs, &database_connections::DatabaseConnections, &budget::Budget];
+pub(crate) const ALL: [&dyn Reaction; 5] = [
+    &queue_depth::QueueDepth,
+    &stale_workers::StaleWorkers,
+    &stuck_jobs::StuckJobs,
+    &database_connections::DatabaseConnections,
+    &budget::Budget,
+];
 
 /// What is done about one kind of alarm when it goes off.
 #[async_trait]

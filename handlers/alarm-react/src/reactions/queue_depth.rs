@@ -61,7 +61,9 @@ impl Reaction for QueueDepth {
         for line in why {
             let _ = writeln!(text, "- {line}");
         }
-        text.push_str("\nWhat you can type: `codeteam lanes` shows all queues, `codeteam workers` who works, `codeteam jobs` what was asked for.\n");
+        text.push_str(
+            "\nWhat you can type: `codeteam lanes` shows all queues, `codeteam workers` who works, `codeteam jobs` what was asked for.\n",
+        );
         let name = &course.change.name;
         let subject = format!("{name}: {jobs} jobs wait");
         course.tell(&subject, &text).await

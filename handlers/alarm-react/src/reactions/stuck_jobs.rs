@@ -23,23 +23,25 @@ impl Reaction for StuckJobs {
     async fn react(&self, course: &mut Course<'_>) -> Result<(), HandlerError> {
         let taken = alarms::take_stuck(&course.with.db, &course.held, course.with.limits.stuck).await;
         course.took(taken)?;
-        let given_up: Vec<_> = course
-            .actions()
-            .iter()
-            .filter_map(|action| match action {
-                AlarmAction::Unstuck { job_id, given_up: true, .. } => Some(*job_id),
-                _ => None,
-            })
-            .collect();
-        // Whoever asked for a job hears of it on the forge; here people hear only of what may be a fault of ours.
-        let Some(first) = given_up.first() else { return Ok(()) };
-        let text = format!(
-            "{}{}\nWhat you can type: `codeteam show {first}` shows where it stood, `codeteam dlq list` what was given up, `codeteam dlq redrive \
-             {first}` tries it again.\n",
+        let (mut stood_still, mut given_up) = (Vec::new(), Vec::new());
+        for action in course.actions() {
+            if let AlarmAction::Unstuck { job_id, given_up: is_last, .. } = action {
+                stood_still.push(*job_id);
+                given_up.extend(is_last.then_some(*job_id));
+            }
+        }
+        // It may have gone on by itself.
+        let Some(first) = stood_still.first() else { return Ok(()) };
+        let mut text = format!(
+            "{}{}\nWhat you can type: `codeteam show {first}` shows where it stood, `codeteam workers` who works.\n",
             course.happened(),
             course.done()
         );
-        let subject = format!("{}: {} jobs were given up", course.change.name, given_up.len());
+        let mut subject = format!("{}: {} jobs stood still", course.change.name, stood_still.len());
+        if let Some(last) = given_up.first() {
+            text.push_str(&format!("`codeteam dlq list` shows what was given up, `codeteam dlq redrive {last}` tries it again.\n"));
+            subject.push_str(&format!(", {} were given up", given_up.len()));
+        }
         course.tell(&subject, &text).await
     }
 }
