@@ -1,0 +1,5 @@
+//! `scale` as a Lambda function.
+
+fn main() -> std::process::ExitCode {
+    config::run::<scale::Scale>()
+}
