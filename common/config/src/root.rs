@@ -42,7 +42,10 @@ pub fn first(work: Work) {
 /// What is to be set up otherwise; then the program must not go on.
 pub fn begin(root: Root) -> anyhow::Result<()> {
     if !geteuid().is_root() {
-        return Ok(());
+        return match Environment::of_process().text(spawner::INHERITED) {
+            Some(_) => spawner::adopt().context("cannot reach the spawner of sandboxed commands that this process was given"),
+            None => Ok(()),
+        };
     }
     let user = user(root)?;
     if let Some(user) = user {
@@ -59,6 +62,11 @@ pub fn begin(root: Root) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether this process is root's, now.
+pub fn is_root() -> bool {
+    geteuid().is_root()
+}
+
 /// Makes the folders of a service that are not there yet, so that they belong to the user that it becomes.
 ///
 /// # Errors
@@ -66,6 +74,19 @@ pub fn begin(root: Root) -> anyhow::Result<()> {
 pub fn prepare_service_folders() -> anyhow::Result<()> {
     match geteuid().is_root().then(|| user(Root::GivenUp)).transpose()?.flatten() {
         Some(user) => prepare_folders(user),
+        None => Ok(()),
+    }
+}
+
+/// Gives `file`, which this process has just made, to the user that services become: where root writes down what they read. Nothing
+/// for anybody else, whose services run as they do.
+///
+/// # Errors
+/// When it cannot be given away, or `CODETEAM_USER` names nobody.
+pub fn give_to_service(file: &Path) -> anyhow::Result<()> {
+    match geteuid().is_root().then(|| user(Root::GivenUp)).transpose()?.flatten() {
+        Some(user) => lchown(file, Some(user.uid), Some(user.gid))
+            .with_context(|| format!("cannot give {} to user {}, who is to read it", file.display(), user.uid)),
         None => Ok(()),
     }
 }

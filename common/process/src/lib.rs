@@ -8,6 +8,8 @@
 //! [`sandbox`] has the walls around what untrusted code runs, [`spawner`] the process that starts it where this one has given up
 //! root.
 //!
+//! [`workers`] has workers come and go on this machine.
+//!
 //! [`postgres`] starts private PostgreSQL servers for demonstrations, local use and tests.
 //!
 //! What is deliberately absent: a shell. Arguments reach programs as they are; who wants a shell names
@@ -27,6 +29,7 @@ mod undertaker;
 pub mod postgres;
 pub mod sandbox;
 pub mod spawner;
+pub mod workers;
 
 pub use command::Command;
 pub use error::ProcessError;
@@ -38,3 +41,4 @@ pub use run::{Exit, Output, run, run_attached};
 pub use rustix::process::Signal;
 pub use sandbox::Sandbox;
 pub use service::Service;
+pub use workers::Workers;

@@ -35,6 +35,15 @@ impl Service {
         Ok(Self { program, child, group, id })
     }
 
+    /// The same with our own standard output and error, and something to read; killed ourselves, we take it with us.
+    pub(crate) fn start_beside(command: &Command, stdin: Stdio) -> Result<Self, ProcessError> {
+        let streams = Streams { stdin, stdout: Stdio::inherit(), stderr: Stdio::inherit() };
+        let (child, mut group) = spawn(command, streams)?;
+        group.watch();
+        let id = child.id().expect("a child that was not waited for has an id");
+        Ok(Self { program: command.name(), child, group, id })
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.id

@@ -30,7 +30,7 @@ const PATIENCE: u32 = 2000;
 pub(super) fn serve(work: Work, owner: Option<u32>) -> ! {
     let ended = owner.ok_or_else(|| io::Error::other("it was not told for whom")).and_then(|owner| {
         give_up()?;
-        Spawner { work, owner, slots: Slots::default(), held: HashMap::new(), running: HashMap::new() }.run()
+        Spawner { work, owner, slots: Slots::default(), held: HashMap::new(), running: HashMap::new() }.run(&io::stdin())
     });
     if let Err(error) = &ended {
         complain(&format!("the spawner of sandboxed commands ends: {error}"));
@@ -79,10 +79,9 @@ struct Running {
 }
 
 impl Spawner {
-    fn run(&mut self) -> io::Result<()> {
-        let socket = io::stdin();
+    fn run(&mut self, socket: &impl AsFd) -> io::Result<()> {
         loop {
-            let mut all: Vec<PollFd<'_>> = vec![PollFd::new(&socket, PollFlags::IN)];
+            let mut all: Vec<PollFd<'_>> = vec![PollFd::new(socket, PollFlags::IN)];
             all.extend(self.running.values().map(|running| PollFd::new(&running.handle, PollFlags::IN)));
             match poll(&mut all, None) {
                 Err(rustix::io::Errno::INTR) => {}
@@ -108,6 +107,10 @@ impl Spawner {
         let answer = match Request::decode(&text) {
             Err(error) => Err(error),
             Ok(Request::Hello) => Ok(Vec::new()),
+            Ok(Request::Another) => match one(with) {
+                Ok(socket) => return self.serve_beside(answers, &socket),
+                Err(error) => Err(error),
+            },
             Ok(Request::Take) => self.slots.take().map_err(told).map(|slot| self.hold(slot)),
             Ok(Request::TakeThis(user)) => match is_slot(user).then(|| self.slots.try_take(user)) {
                 Some(Ok(Some(slot))) => Ok(self.hold(slot)),
@@ -201,6 +204,32 @@ impl Spawner {
                 self.running.clear();
                 channel::answer(&mut answers, &work());
                 std::process::exit(0);
+            }
+            Ok(Some(id)) => {
+                if let Ok(handle) = pidfd_open(id, PidfdFlags::empty()) {
+                    self.running.insert(id, Running { handle, waits: None });
+                }
+            }
+        }
+    }
+
+    /// Starts a spawner beside us: what it holds and runs is its own, and it ends with the process that has the other end of
+    /// `socket`.
+    fn serve_beside(&mut self, mut answers: UnixStream, socket: &OwnedFd) {
+        match fork() {
+            Err(error) => channel::answer(&mut answers, &Err(error)),
+            Ok(None) => {
+                self.held.clear();
+                self.running.clear();
+                // What a command leaves behind comes to whoever started the command.
+                let ready = set_child_subreaper(Some(rustix::process::getpid())).map(|()| Vec::new()).map_err(io::Error::from);
+                channel::answer(&mut answers, &ready);
+                drop(answers);
+                let ended = ready.and_then(|_| self.run(socket));
+                if let Err(error) = &ended {
+                    complain(&format!("a spawner of sandboxed commands ends: {error}"));
+                }
+                std::process::exit(i32::from(ended.is_err()));
             }
             Ok(Some(id)) => {
                 if let Ok(handle) = pidfd_open(id, PidfdFlags::empty()) {

@@ -14,6 +14,8 @@ use crate::{Command, Limits};
 pub(super) enum Request<'a> {
     /// Whether it is there.
     Hello,
+    /// A spawner beside this one, for the socket that comes with the request.
+    Another,
     /// A free user.
     Take,
     /// This user, if it is free.
@@ -42,6 +44,7 @@ impl Request<'_> {
         let mut out = Writer::default();
         match self {
             Self::Hello => out.number(7),
+            Self::Another => out.number(8),
             Self::Take => out.number(0),
             Self::TakeThis(user) => out.number(1).number((*user).into()),
             Self::Release(user) => out.number(2).number((*user).into()),
@@ -60,6 +63,7 @@ impl<'a> Request<'a> {
         let mut from = Reader(bytes);
         Ok(match from.number()? {
             7 => Self::Hello,
+            8 => Self::Another,
             0 => Self::Take,
             1 => Self::TakeThis(from.user()?),
             2 => Self::Release(from.user()?),
