@@ -1,10 +1,10 @@
 -- $1 job, $2 epoch, $3 step_no (0 = triage's own call), $4 model, $5 cost_microusd, $6 event data
 -- The call is granted by every budget of the job, and its money held back, or the job waits for the one that has
--- no room. A stop that came meanwhile is not kept waiting.
+-- no room. One that was asked to stop is granted none: whoever commits first, the call or the stop, is first.
 with held as (
     select job_id, lane, mode
     from queue
-    where job_id = $1 and epoch = $2 and state = 'leased' and step_no = greatest($3 - 1, 0)
+    where job_id = $1 and epoch = $2 and state = 'leased' and step_no = greatest($3 - 1, 0) and not cancel_requested
     for update
 ), verdict as (
     select held.job_id, granted, refused, again_at, warnings
@@ -18,12 +18,9 @@ with held as (
             else ledger_head end,
         cost_microusd = cost_microusd + case when granted then $5 else 0 end,
         event_seq = event_seq + 1 + jsonb_array_length(warnings),
-        state = case when granted then state when cancel_requested then 'ready' else 'waiting' end,
-        waiting_for = case when granted then waiting_for when not cancel_requested then 'budget' end,
-        mode = case when cancel_requested and not granted then coalesce(queue.mode, 'mechanic') else queue.mode end,
-        run_at = case when granted then run_at when cancel_requested then now() else again_at end,
-        outcome_pending = case when granted or not cancel_requested then outcome_pending
-            else coalesce(outcome_pending, '{"outcome": "stopped"}') end,
+        state = case when granted then state else 'waiting' end,
+        waiting_for = case when granted then waiting_for else 'budget' end,
+        run_at = case when granted then run_at else again_at end,
         epoch = epoch + (not granted)::int,
         attempt = case when granted then attempt else greatest(attempt - 1, 0) end,
         owner = case when granted then owner end,

@@ -7,7 +7,7 @@ use serde_json::{Value, json as object};
 
 use crate::json::json;
 use crate::queue::held;
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, queue};
 
 /// The kinds of effects.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, strum::Display, strum::IntoStaticStr, strum::EnumString)]
@@ -38,9 +38,13 @@ pub struct Effect {
 /// Writes down what is about to be done; a second intent keeps the first one's row, whatever its state.
 ///
 /// # Errors
+/// [`StoreError::Stopped`] of a branch, when somebody asked the job to stop before: nothing is pushed then.
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn intend(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, detail: &Value) -> Result<(), StoreError> {
-    write(db, job_id, epoch, name, "intended", detail).await
+    match write(db, job_id, epoch, name, "intended", detail).await {
+        Err(StoreError::LeaseLost { .. }) if name == EffectName::Branch => Err(queue::refused(db, job_id, epoch).await?),
+        written => written,
+    }
 }
 
 /// Writes down that it was done and read back.
@@ -54,7 +58,10 @@ pub async fn confirm(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, det
 async fn write(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, state: &str, detail: &Value) -> Result<(), StoreError> {
     let moved = sqlx::query!(
         "with fenced as (
-             update queue set event_seq = event_seq + 1 where job_id = $1 and epoch = $2 and state = 'leased' returning job_id, event_seq
+             update queue
+             set event_seq = event_seq + 1
+             where job_id = $1 and epoch = $2 and state = 'leased' and not ($3 = 'branch' and $4 = 'intended' and cancel_requested)
+             returning job_id, event_seq
          ), written as (
              insert into effects (job_id, name, state, detail, confirmed_at)
              select job_id, $3, $4, $5, case when $4 = 'confirmed' then now() end from fenced

@@ -15,6 +15,9 @@ pub enum StoreError {
         /// The epoch under which the caller held it.
         epoch: Epoch,
     },
+    /// Somebody asked the job to stop, so nothing more is begun for it: it is still held, and is to be ended as stopped.
+    #[error("job {0} was asked to stop")]
+    Stopped(JobId),
     /// The caller named something that is not there.
     #[error("no job {0}")]
     NoJob(String),

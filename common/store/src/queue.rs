@@ -191,7 +191,8 @@ pub async fn still_held(db: &Db, leases: &[(JobId, Epoch)]) -> Result<Vec<(JobId
     Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|row| (JobId(row.job_id), Epoch(row.epoch))).collect())
 }
 
-/// Which of these jobs somebody asked to stop. Asked twice a second, between renewals.
+/// Which of these jobs somebody asked to stop. Asked when a stop is heard of, twice a second between renewals, and before each call
+/// of a tool.
 ///
 /// # Errors
 /// Those of the database.
@@ -251,6 +252,21 @@ pub async fn decide(db: &Db, job_id: JobId, epoch: Epoch, outcome: &Outcome) -> 
     decided.fetch_optional(&db.pool).await?.map(|outcome| outcome.0).ok_or(StoreError::LeaseLost { job_id, epoch })
 }
 
+/// Decides that a job ends as stopped, though another end was decided: of that one nothing was shown outside yet. `false` = nobody
+/// asked it to stop.
+///
+/// # Errors
+/// Those of the database.
+pub async fn decide_stopped(db: &Db, job_id: JobId, epoch: Epoch) -> Result<bool, StoreError> {
+    let decided = sqlx::query!(
+        "update queue set outcome_pending = $3 where job_id = $1 and epoch = $2 and state = 'leased' and cancel_requested",
+        job_id.0,
+        epoch.0,
+        json(&Outcome::Stopped),
+    );
+    Ok(decided.execute(&db.pool).await?.rows_affected() == 1)
+}
+
 /// The jobs of each mode that are ready now: what waits for a worker. Counted in an index, once a minute by one
 /// process.
 ///
@@ -274,6 +290,16 @@ pub async fn depth(db: &Db) -> Result<Vec<(Mode, i64)>, StoreError> {
         depths.push((mode, ready.fetch_one(&db.pool).await?));
     }
     Ok(depths)
+}
+
+/// Why a fenced write that begins something moved no row.
+pub(crate) async fn refused(db: &Db, job_id: JobId, epoch: Epoch) -> Result<StoreError, StoreError> {
+    let stopped =
+        sqlx::query_scalar!("select cancel_requested from queue where job_id = $1 and epoch = $2 and state = 'leased'", job_id.0, epoch.0,);
+    Ok(match stopped.fetch_optional(&db.pool).await? {
+        Some(true) => StoreError::Stopped(job_id),
+        _ => StoreError::LeaseLost { job_id, epoch },
+    })
 }
 
 pub(crate) fn held(moved: bool, job_id: JobId, epoch: Epoch) -> Result<(), StoreError> {

@@ -6,13 +6,15 @@ use uuid::Uuid;
 
 use crate::error::parse;
 use crate::queue::held;
+use crate::wake::Signal;
 use crate::{Db, StoreError, dlq, wake};
 
 /// The most jobs that one look wakes.
 const MOST_WOKEN: i64 = 1_000;
 
-/// Asks a job to stop. A leased one is told through its next renewal or [`crate::queue::stop_requested`]; any other
-/// becomes ready to be finalized as stopped. Asking twice changes nothing.
+/// Asks a job to stop. From the commit on no model call is reserved for it and no push begins; who holds it is rung, and finds it by
+/// [`crate::queue::stop_requested`] or its next renewal. One that nobody holds becomes ready to be finalized as stopped. Asking
+/// twice changes nothing.
 ///
 /// # Errors
 /// [`StoreError::Refused`] when it is finished, [`StoreError::NoJob`] when there is none.
@@ -29,15 +31,18 @@ pub async fn stop(db: &Db, job_id: JobId) -> Result<(), StoreError> {
                  epoch = case when state = 'leased' then epoch else epoch + 1 end,
                  event_seq = event_seq + 1
              where job_id = $1 and not cancel_requested and state <> 'dead'
-             returning job_id, event_seq
+             returning job_id, event_seq, state
          ), noted as (
              insert into events (job_id, seq, kind, data) select job_id, event_seq, 'stop_requested', '{}' from asked
          )
-         select job_id from asked"#,
+         select state from asked"#,
         job_id.0,
     );
-    if stopped.fetch_optional(&db.pool).await?.is_some() {
-        wake::notify_all(db).await;
+    if let Some(asked) = stopped.fetch_optional(&db.pool).await? {
+        match asked.state.as_str() {
+            "leased" => wake::notify(db, Signal::Stop).await,
+            _ => wake::notify_all(db).await,
+        }
         return Ok(());
     }
     let job = sqlx::query!(

@@ -43,10 +43,12 @@ pub enum Signal {
     Command,
     /// Something is to be said on the forge.
     Outbox,
+    /// A job that somebody holds was asked to stop.
+    Stop,
 }
 
 impl Signal {
-    const ALL: [Self; 5] = [Self::Mechanic, Self::Genius, Self::Triage, Self::Command, Self::Outbox];
+    const ALL: [Self; 6] = [Self::Mechanic, Self::Genius, Self::Triage, Self::Command, Self::Outbox, Self::Stop];
 
     fn payload(self) -> &'static str {
         match self {
@@ -55,6 +57,7 @@ impl Signal {
             Self::Triage => "triage",
             Self::Command => "command",
             Self::Outbox => "outbox",
+            Self::Stop => "stop",
         }
     }
 }

@@ -112,13 +112,14 @@ async fn a_job_that_only_open_calls_keep_waiting_is_tried_again_soon() {
 }
 
 #[tokio::test]
-async fn a_stop_that_came_meanwhile_is_not_kept_waiting() {
+async fn a_job_that_is_to_stop_does_not_wait_for_a_budget() {
     let test = TestDb::new().await;
     let (job_id, epoch) = held(&test.db).await;
     limit(&test.db, &shop(), 0).await;
     queue::stop(&test.db, job_id).await.unwrap();
-    refused(&test.db, job_id, epoch, 1).await;
-    assert_eq!(queued(&test, job_id, "concat_ws(' ', state, waiting_for, outcome_pending ->> 'outcome')").await, "ready stopped");
+    let refused = steps::reserve(&test.db, job_id, epoch, crate::call(1)).await;
+    assert!(matches!(refused, Err(StoreError::Stopped(stopped)) if stopped == job_id), "{refused:?}");
+    assert_eq!(queued(&test, job_id, "concat_ws(' ', state, epoch, waiting_for)").await, format!("leased {}", epoch.0));
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What people do to a job: stop it, repeat it.
 
-use domain::{Caps, JobId, MicroUsd, Mode, NewJob, Outcome, OwnerId, Trigger};
+use domain::{Caps, Epoch, JobId, MicroUsd, Mode, NewJob, Outcome, OwnerId, Trigger};
 use serde_json::json;
+use store::effects::{self, EffectName};
 use store::queue::{self, LEASE, Renewed};
 use store::{Db, StoreError, finish, jobs, steps};
 use testkit::{TestDb, new_job};
@@ -26,6 +27,58 @@ async fn the_holder_of_a_job_is_told_to_stop_and_keeps_its_lease() {
     assert_eq!(renewed, Renewed { lost: vec![], stop: vec![(job_id, epoch)] });
     let work = steps::load(&test.db, job_id, epoch).await.unwrap();
     assert_eq!((work.cancel_requested, work.outcome_pending), (true, None));
+}
+
+#[tokio::test]
+async fn after_a_stop_no_call_is_reserved_and_no_push_is_intended() {
+    let test = TestDb::new().await;
+    let (job_id, epoch) = held(&test.db).await;
+    queue::stop(&test.db, job_id).await.unwrap();
+    let before = dump(&test).await;
+    let reserved = steps::reserve(&test.db, job_id, epoch, crate::call(1)).await;
+    assert!(matches!(reserved, Err(StoreError::Stopped(stopped)) if stopped == job_id), "{reserved:?}");
+    let pushed = effects::intend(&test.db, job_id, epoch, EffectName::Branch, &json!({})).await;
+    assert!(matches!(pushed, Err(StoreError::Stopped(stopped)) if stopped == job_id), "{pushed:?}");
+    assert_eq!(dump(&test).await, before);
+    // What was done before may be written down, and what people are told.
+    effects::confirm(&test.db, job_id, epoch, EffectName::Branch, &json!({})).await.unwrap();
+    effects::intend(&test.db, job_id, epoch, EffectName::Comment, &json!({})).await.unwrap();
+    let lost = steps::reserve(&test.db, job_id, Epoch(epoch.0 + 1), crate::call(1)).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost { .. })), "{lost:?}");
+}
+
+#[tokio::test]
+async fn of_a_stop_and_a_call_at_the_same_time_one_is_first() {
+    let test = TestDb::new().await;
+    let mut called = 0;
+    for _ in 0..40 {
+        let (job_id, epoch) = held(&test.db).await;
+        let (reserved, stopped) = tokio::join!(steps::reserve(&test.db, job_id, epoch, crate::call(1)), queue::stop(&test.db, job_id));
+        stopped.unwrap();
+        let order = format!(
+            "select string_agg(kind, ' ' order by seq) from events where job_id = '{job_id}' and kind in ('model_called', 'stop_requested')"
+        );
+        match reserved {
+            Ok(_) => {
+                called += 1;
+                assert_eq!(test.value(&order).await, "model_called stop_requested");
+            }
+            Err(StoreError::Stopped(_)) => assert_eq!(test.value(&order).await, "stop_requested"),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    println!("{called} of 40 calls were first");
+}
+
+#[tokio::test]
+async fn an_end_that_was_decided_and_not_shown_gives_way_to_a_stop() {
+    let test = TestDb::new().await;
+    let (job_id, epoch) = held(&test.db).await;
+    queue::decide(&test.db, job_id, epoch, &succeeded()).await.unwrap();
+    assert!(!queue::decide_stopped(&test.db, job_id, epoch).await.unwrap(), "nobody asked for it");
+    queue::stop(&test.db, job_id).await.unwrap();
+    assert!(queue::decide_stopped(&test.db, job_id, epoch).await.unwrap());
+    assert_eq!(steps::load(&test.db, job_id, epoch).await.unwrap().outcome_pending, Some(Outcome::Stopped));
 }
 
 #[tokio::test]

@@ -48,6 +48,21 @@ async fn a_signal_wakes_those_who_wait_for_it_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn who_holds_a_job_hears_of_its_stop_and_workers_of_one_that_nobody_holds() {
+    let test = TestDb::new().await;
+    let (listener, _tasks) = listening(&test).await;
+    let (mut holders, mut workers) = (listener.subscribe([Signal::Stop]), listener.subscribe([Signal::Mechanic]));
+    let (job_id, _) = held(&test.db).await;
+    queue::stop(&test.db, job_id).await.unwrap();
+    is_woken(&mut holders).await;
+    sleeps(&mut workers).await;
+    let waiting = write_job(&test.db, &NewJob { mode: None, ..new_job() }).await;
+    queue::stop(&test.db, waiting).await.unwrap();
+    is_woken(&mut workers).await;
+    sleeps(&mut holders).await;
+}
+
+#[tokio::test]
 async fn garbage_wakes_nobody() {
     let test = TestDb::new().await;
     let (listener, _tasks) = listening(&test).await;

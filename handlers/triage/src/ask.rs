@@ -37,6 +37,8 @@ pub(crate) enum Asked {
     Nothing(String),
     /// A budget of the day has no room, and the job waits for it already.
     Waits(String),
+    /// Somebody asked the job to stop.
+    Stopped,
 }
 
 /// Asks the mechanic's default model. Money is held back before and settled after, like for every call.
@@ -55,6 +57,7 @@ pub(crate) async fn ask(
     let reserve = Reserve { step_no: STEP_NO, model: name, cost_microusd: reserved, max_output: request.max_output };
     let number = match steps::reserve(db, job_id, epoch, reserve).await {
         Err(refused @ StoreError::OverBudget(_)) => return Ok(Asked::Waits(refused.to_string())),
+        Err(StoreError::Stopped(_)) => return Ok(Asked::Stopped),
         number => number.map_err(failure::of_store)?,
     };
     let started = Instant::now();

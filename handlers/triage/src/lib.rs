@@ -121,8 +121,7 @@ impl Triage {
     async fn triage(&self, ctx: &Ctx, job_id: JobId, epoch: Epoch) -> Result<Triaged, HandlerError> {
         let work = steps::load(&self.db, job_id, epoch).await.map_err(failure::of_store)?;
         if work.cancel_requested {
-            finish::finish(&self.db, job_id, epoch, &Outcome::Stopped, &json!({})).await.map_err(failure::of_store)?;
-            return Ok(Triaged::Refused { job_id, reason: "stopped on request".to_owned() });
+            return self.stopped(job_id, epoch).await;
         }
         let job = &work.job;
         let permission = match job.input.requester.as_deref() {
@@ -156,12 +155,18 @@ impl Triage {
                     (kind.unwrap_or_default(), mode.unwrap_or(Mode::Mechanic), reason)
                 }
                 Asked::Waits(reason) => return Ok(Triaged::Waits { job_id, reason }),
+                Asked::Stopped => return self.stopped(job_id, epoch).await,
             },
             Decision::Refuse { reason, told } => return self.refuse(job, epoch, reason, &told).await,
         };
         queue::triaged(&self.db, job_id, epoch, (kind, mode), input.as_ref(), &reason).await.map_err(failure::of_store)?;
         fail_point!(AfterTriage);
         Ok(Triaged::Ready { job_id, kind, mode, reason })
+    }
+
+    async fn stopped(&self, job_id: JobId, epoch: Epoch) -> Result<Triaged, HandlerError> {
+        finish::finish(&self.db, job_id, epoch, &Outcome::Stopped, &json!({})).await.map_err(failure::of_store)?;
+        Ok(Triaged::Refused { job_id, reason: "stopped on request".to_owned() })
     }
 
     /// Ends a job that may not run, and tells its requester so, once on each issue.

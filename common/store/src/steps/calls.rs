@@ -10,7 +10,7 @@ use super::millis;
 use crate::budgets::BudgetUse;
 use crate::json::{json, verbatim};
 use crate::ledger::{LateSettlement, settle_late};
-use crate::queue::held;
+use crate::queue::{held, refused};
 use crate::{Db, StoreError};
 
 /// A call about to be made.
@@ -30,14 +30,14 @@ pub struct Reserve<'a> {
 /// reservation's number in the ledger.
 ///
 /// # Errors
-/// [`StoreError::OverBudget`] when a budget has no room for it: the job waits then and is nobody's.
-/// [`StoreError::LeaseLost`], or those of the database.
+/// [`StoreError::Stopped`] when somebody asked the job to stop before. [`StoreError::OverBudget`] when a budget has no room for
+/// it: the job waits then and is nobody's. [`StoreError::LeaseLost`], or those of the database.
 pub async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, call: Reserve<'_>) -> Result<i64, StoreError> {
     let data = object!({
         "step_no": call.step_no, "model": call.model, "max_output": call.max_output, "reserved_microusd": call.cost_microusd,
     });
     let row = sqlx::query_file!("sql/reserve.sql", job_id.0, epoch.0, call.step_no, call.model, call.cost_microusd.0, data);
-    let row = row.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })?;
+    let Some(row) = row.fetch_optional(&db.pool).await? else { return Err(refused(db, job_id, epoch).await?) };
     for BudgetUse { scope, used_microusd, limit_microusd, .. } in &row.warnings.0 {
         tracing::warn!(
             job.id = %job_id, %scope, used_microusd = used_microusd.0, limit_microusd = limit_microusd.0,
