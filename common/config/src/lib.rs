@@ -28,7 +28,7 @@ pub use networks::Networks;
 pub use permission::permission;
 pub use probe::Probe;
 pub use remote::mirror;
-pub use root::{Root, begin, first, prepare_service_folders};
+pub use root::{Root, begin, first, give_to_service, is_root, prepare_service_folders};
 pub use run::{install_crypto, run};
 pub use services::{Configured, Services};
 pub use settings::{Settings, SettingsError};

@@ -105,7 +105,7 @@ impl Services {
             let Some(url) = &self.settings.database_url else {
                 bail!("DATABASE_URL is not set: give one, or start everything at once with `codeteam up` (it brings its own PostgreSQL)");
             };
-            let login = Login::new(self, secrets::DATABASE_URL, url).await?;
+            let login = Login::new(self, secrets::DATABASE_URL, url)?;
             let url = login.url(false).await?;
             let db = Db::connect_by(self.settings.database_route, &url, self.settings.database_connections, DATABASE_PATIENCE)
                 .await
@@ -129,7 +129,7 @@ impl Services {
                 (None, Some(url)) => (secrets::DATABASE_URL, url),
                 (None, None) => bail!("DATABASE_URL is not set"),
             };
-            let login = Login::new(self, name, url).await?;
+            let login = Login::new(self, name, url)?;
             let url = login.url(false).await?;
             let listener = Listener::new(&url)?;
             let ear = listener.clone();
@@ -145,7 +145,7 @@ impl Services {
     /// Secrets Manager, or the credentials of AWS.
     pub async fn database_url(&self) -> anyhow::Result<Option<Secret>> {
         let Some(url) = &self.settings.database_url else { return Ok(None) };
-        Login::new(self, secrets::DATABASE_URL, url).await?.url(false).await.map(Some)
+        Login::new(self, secrets::DATABASE_URL, url)?.url(false).await.map(Some)
     }
 
     /// The deployment's entries in Secrets Manager; `None` = the environment holds the secrets.

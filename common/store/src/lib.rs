@@ -28,6 +28,7 @@ pub mod lanes;
 pub mod leaders;
 pub mod ledger;
 pub mod listing;
+pub mod load;
 pub mod outbox;
 pub mod questions;
 pub mod queue;

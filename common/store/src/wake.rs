@@ -80,7 +80,11 @@ impl From<Option<Mode>> for Signal {
 
 /// What this process has to say; one bell a signal.
 #[derive(Debug, Default)]
-pub(crate) struct Bells([Bell; Signal::ALL.len()]);
+pub(crate) struct Bells {
+    all: [Bell; Signal::ALL.len()],
+    /// How often each was rung here.
+    rung: watch::Sender<[u64; Signal::ALL.len()]>,
+}
 
 #[derive(Debug, Default)]
 struct Bell {
@@ -95,7 +99,8 @@ struct Bell {
 /// It never fails: who is not woken finds the job at the next look.
 pub async fn notify(db: &Db, signal: impl Into<Signal>) {
     let signal = signal.into();
-    let bell = &db.bells.0[signal as usize];
+    db.bells.rung.send_modify(|rung| rung[signal as usize] += 1);
+    let bell = &db.bells.all[signal as usize];
     let mine = bell.asked.fetch_add(1, Ordering::SeqCst) + 1;
     let ring = async {
         let mut served = bell.served.lock().await;
@@ -115,6 +120,12 @@ pub async fn notify(db: &Db, signal: impl Into<Signal>) {
         Ok(Err(error)) => tracing::debug!("a notification was not sent: {error}"),
         Err(_) => tracing::debug!("a notification was not sent in {PATIENCE:?}"),
     }
+}
+
+/// An ear for what this process itself has to say, whether the database carries it further or not: for other ways of waking
+/// somebody. What other processes say is heard by a [`Listener`].
+pub fn rung(db: &Db, signals: impl IntoIterator<Item = Signal>) -> Ear {
+    Ear::of(&db.bells.rung, signals)
 }
 
 /// Wakes the workers of every mode and triage: jobs became ready, and whose they are was not looked at.
@@ -140,6 +151,12 @@ pub struct Ear {
 }
 
 impl Ear {
+    fn of(heard: &watch::Sender<[u64; Signal::ALL.len()]>, signals: impl IntoIterator<Item = Signal>) -> Self {
+        let heard = heard.subscribe();
+        let known = *heard.borrow();
+        Self { heard, known, signals: signals.into_iter().collect() }
+    }
+
     /// Waits until one of the signals was given since the last time.
     pub async fn woken(&mut self) {
         loop {
@@ -157,6 +174,10 @@ impl Ear {
     }
 }
 
+fn options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
+    Ok(db::options(url)?.application_name("codeteam listen"))
+}
+
 impl Listener {
     /// For the server at `url`, which must not be a pooler in transaction mode.
     ///
@@ -168,19 +189,27 @@ impl Listener {
         Ok(Self { sessions, heard: watch::Sender::default(), connected: watch::Sender::default() })
     }
 
+    /// Replaces a session that is lost by one that `url` opens: the same server with another password.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`].
+    pub fn log_in_by(&self, url: &Secret) -> Result<(), StoreError> {
+        self.sessions.set_connect_options(options(url)?);
+        Ok(())
+    }
+
     /// An ear for `signals`. Subscribe first, then look at the table.
     pub fn subscribe(&self, signals: impl IntoIterator<Item = Signal>) -> Ear {
-        let heard = self.heard.subscribe();
-        let known = *heard.borrow();
-        Ear { heard, known, signals: signals.into_iter().collect() }
+        Ear::of(&self.heard, signals)
+    }
+
+    /// Wakes those of this process who wait for `signal`: somebody heard of it on another way.
+    pub fn wake(&self, signal: Signal) {
+        self.heard.send_modify(|heard| heard[signal as usize] += 1);
     }
 
     /// Whether notifications are heard now, for a metric; it changes with every loss and every return.
     pub fn connected(&self) -> watch::Receiver<bool> {
-fn options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
-    Ok(db::options(url)?.application_name("codeteam listen"))
-}
-
         self.connected.subscribe()
     }
 
@@ -192,15 +221,6 @@ fn options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
             let error = match self.listen().await {
                 Err(error) => error,
                 Ok(never) => match never {},
-    /// Replaces a session that is lost by one that `url` opens: the same server with another password.
-    ///
-    /// # Errors
-    /// [`StoreError::Url`].
-    pub fn log_in_by(&self, url: &Secret) -> Result<(), StoreError> {
-        self.sessions.set_connect_options(options(url)?);
-        Ok(())
-    }
-
             };
             if self.connected.send_replace(false) {
                 backoff = BACKOFF;
@@ -239,7 +259,7 @@ fn options(url: &Secret) -> Result<PgConnectOptions, StoreError> {
     /// Garbage wakes nobody: anybody may notify a channel.
     fn hear(&self, payload: &str) {
         if let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.payload() == payload) {
-            self.heard.send_modify(|heard| heard[signal as usize] += 1);
+            self.wake(signal);
         }
     }
 }
