@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::telemetry::figures;
-use crate::{alarms, conversation, redelivery, upkeep};
+use crate::{alarms, conversation, redelivery, scaling, signals, upkeep};
 use command::{CommandHandler, Handled};
 use config::{Configured, Services};
 use dispatch::{Ctx, Handler, call};
@@ -87,6 +87,8 @@ pub async fn spawn_service(tasks: &mut JoinSet<()>, services: &Services, shutdow
     spawn_triage(tasks, services, shutdown.clone()).await?;
     conversation::spawn(tasks, services, shutdown).await?;
     alarms::spawn(tasks, services, shutdown).await?;
+    scaling::spawn(tasks, services, shutdown).await?;
+    signals::spawn_sending(tasks, services, shutdown).await?;
     redelivery::spawn(tasks, services, shutdown.clone()).await?;
     spawn_commands(tasks, services, shutdown.clone()).await?;
     spawn_listener(tasks, services, shutdown.clone()).await

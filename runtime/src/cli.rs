@@ -52,7 +52,7 @@ pub enum Command {
     Run(Run),
     /// Give a folder of tasks to the team, and let hidden tests and checks say which it solves.
     Eval(Eval),
-    /// Start everything on this machine: PostgreSQL, server and worker, until Ctrl-C.
+    /// Start everything on this machine: PostgreSQL, server and, whenever there is work, workers, until Ctrl-C.
     Up(Up),
     /// Serve webhooks and, if asked, the Lambda Invoke API; does triage and sweeps expired leases.
     Serve(Serve),
@@ -192,6 +192,9 @@ pub struct Up {
 pub struct Serve {
     /// Where the server listens.
     #[arg(long, default_value = "127.0.0.1:8787")]
+    /// Seconds that each worker takes to come, as one does whose machine has to be found first.
+    #[arg(long, hide = true, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub start_delay: Option<f64>,
     pub listen: SocketAddr,
     /// Open the Lambda Invoke API, for callers that sign with the key in CODETEAM_INVOKE_ACCESS_KEY and
     /// CODETEAM_INVOKE_SECRET_KEY, or with one that is generated (0600, in the state directory).
@@ -209,9 +212,9 @@ pub struct Serve {
 /// `codeteam work`.
 #[derive(Args, Debug)]
 pub struct Work {
-    /// Jobs at the same time.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub slots: u16,
+    /// Jobs at the same time; WORKER_SLOTS in the environment says the same, and 1 unless given.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub slots: Option<u16>,
     /// Only jobs of this mode; MODE in the environment says the same.
     #[arg(long, value_parser = parse_mode)]
     pub mode: Option<Mode>,
@@ -293,6 +296,11 @@ fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
 
 #[cfg(test)]
 mod tests {
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3_600.0).contains(seconds));
+    seconds.ok_or_else(|| "expected seconds, up to 3600".to_owned())
+}
+
     use clap::CommandFactory;
     use domain::MicroUsd;
 

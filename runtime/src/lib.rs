@@ -20,6 +20,7 @@ pub mod scaling;
 pub mod screen;
 pub mod server;
 pub mod shutdown;
+pub mod signals;
 pub mod sigv4;
 pub mod state;
 pub mod telemetry;
@@ -37,7 +38,9 @@ pub fn main() -> ExitCode {
     config::first(<step::Step as config::Configured>::work());
     let cli = cli::Cli::parse();
     let ended = match commands::begin(&cli).and_then(|()| commands::run(cli)) {
-        Ok(()) if shutdown::spawner_ended() => Err(exit::Failure::Environment(anyhow::anyhow!("the spawner of sandboxed commands has ended"))),
+        Ok(()) if shutdown::spawner_ended() => {
+            Err(exit::Failure::Environment(anyhow::anyhow!("the spawner of sandboxed commands has ended")))
+        }
         ended => ended,
     };
     match ended {

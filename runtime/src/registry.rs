@@ -8,6 +8,7 @@ use converse::Converse;
 use dispatch::Registry;
 use enqueue::Enqueue;
 use finalize::Finalize;
+use scale::Scale;
 use step::Step;
 use triage::Triage;
 
@@ -24,5 +25,6 @@ pub async fn all(services: &Services) -> anyhow::Result<Registry> {
         .with(Step::configure(services).await?)
         .with(Finalize::configure(services).await?)
         .with(Converse::configure(services).await?)
-        .with(AlarmReact::configure(services).await?))
+        .with(AlarmReact::configure(services).await?)
+        .with(Scale::configure(services).await?))
 }

@@ -13,7 +13,8 @@ use rand::Rng;
 use store::queue::{self, Claimed};
 use store::wake::{Ear, Listener, Signal};
 use store::workers::{self, HEARTBEAT, Present};
-use store::{Db, StoreError};
+use store::{Db, StoreError, load};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use tracing::Instrument;
 use crate::background;
 use crate::leases::Leases;
 use crate::perform::{Handlers, Perform, Performed};
+use crate::protection::Protection;
 use crate::telemetry::{self, Figures, figures};
 
 /// How long an idle worker waits before it looks again; a notification wakes it earlier.
@@ -35,6 +37,9 @@ const GATHERED: usize = 4;
 const CLAIM_DEADLINE: Duration = Duration::from_secs(30);
 /// How long the database may take to hear what became of a job.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a worker has had nothing to do when it may be taken away: not between one job and the next.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// How long a job of a service waits for a provider, a forge or a key that is away.
 pub const PATIENCE: Duration = Duration::from_secs(3600);
@@ -60,6 +65,9 @@ pub struct Worker<P = Handlers> {
     leases: Leases,
     share: Share,
     present: Present,
+    protection: Protection,
+    /// Whether there is a free slot.
+    room: watch::Sender<bool>,
 }
 
 /// What a look at the queue found.
@@ -110,7 +118,22 @@ impl<P: Perform> Worker<P> {
             },
             db,
             share,
+            protection: Protection::not_needed(),
+            room: watch::Sender::new(true),
         })
+    }
+
+    /// The same worker, which claims only under `protection`, and is the task `task` to whoever may take it away.
+    #[must_use]
+    pub fn protected(mut self, protection: Protection, task: Option<String>) -> Self {
+        self.protection = protection;
+        self.present.task_arn = task;
+        self
+    }
+
+    /// Whether it has a free slot, for those who would wake it.
+    pub fn has_room(&self) -> watch::Receiver<bool> {
+        self.room.subscribe()
     }
 
     /// Works until `shutdown`; with `until_idle`, also until nothing is ready and nothing runs. Jobs under
@@ -128,29 +151,54 @@ impl<P: Perform> Worker<P> {
             let (db, present, end) = (self.db.clone(), self.present.clone(), end_of_leases.clone());
             async move { beat(&db, &present, &end).await }
         });
+        let protection = tokio::spawn({
+            let (protection, end) = (self.protection.clone(), end_of_leases.clone());
+            async move { protection.keep(end).await }
+        });
         // Subscribed before the first look, so that nothing falls between.
         let mut ear = self.listener.subscribe(self.share.modes.iter().map(|mode| Signal::from(*mode)));
         let mut jobs = JoinSet::new();
         let mut called = true;
+        let mut busy_at = Instant::now();
         while !shutdown.is_cancelled() {
             let look = self.look(called, &shutdown, &mut jobs).await;
-            if look.claimed == 0 && !look.more && jobs.is_empty() && until_idle {
+            let idle = look.claimed == 0 && jobs.is_empty();
+            if idle && !look.more && until_idle {
                 break;
             }
+            if !idle {
+                busy_at = Instant::now();
+            } else if busy_at.elapsed() >= IDLE {
+                self.protection.give_up().await;
+            }
+            self.room.send_replace(jobs.len() < usize::from(self.share.slots));
             called = self.pause(&look, &mut ear, &shutdown, &mut jobs).await;
         }
         while let Some(ended) = jobs.join_next().await {
             log_panic(ended);
         }
+        self.protection.give_up().await;
         end_of_leases.cancel();
         log_panic(leases.await);
         log_panic(heartbeat.await);
+        log_panic(protection.await);
     }
 
     /// Claims for every free slot. Unless somebody `called`, a worker of several modes first asks which have
-    /// anything, in one question.
+    /// anything, in one question. One that has to be protected before it claims asks first in any case, so that it is not
+    /// protected for nothing.
     async fn look(&self, called: bool, shutdown: &CancellationToken, jobs: &mut JoinSet<()>) -> Look {
         let mut look = Look { claimed: 0, more: false, questions: 0 };
+        if !self.protection.is_held() {
+            match self.is_protected_for_something(&mut look).await {
+                Ok(true) => {}
+                Ok(false) => return look,
+                Err(error) => {
+                    tracing::warn!("cannot look for jobs: {error}");
+                    return Look { more: true, ..look };
+                }
+            }
+        }
         let modes = match called || self.share.modes.len() < 2 {
             true => self.share.modes.clone(),
             false => {
@@ -189,6 +237,20 @@ impl<P: Perform> Worker<P> {
             }
         }
         look
+    }
+
+    /// Takes the protection if there is something to claim; `false` = there is nothing, or it was refused.
+    async fn is_protected_for_something(&self, look: &mut Look) -> Result<bool, StoreError> {
+        for mode in &self.share.modes {
+            look.questions += 1;
+            // By the rules of a claim: for jobs that are paused, say, nobody stays.
+            if load::of(&self.db, *mode, 1).await?.ready > 0 {
+                let protected = self.protection.take().await;
+                look.more = !protected;
+                return Ok(protected);
+            }
+        }
+        Ok(false)
     }
 
     /// Waits until another look is worth it; `true` = there may be something of every mode.

@@ -3,4 +3,5 @@
 
 mod api;
 mod invoke_api;
+mod scaling;
 mod worker;

@@ -5,18 +5,23 @@
 
 use std::time::Duration;
 
+use config::Stage;
 use domain::{Clock, JobId, Mode, Outcome, OwnerId, Spent, SystemClock};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use opentelemetry::KeyValue;
 use serde_json::json;
+use store::budgets::{self, Budget};
 use store::queue::Claimed;
-use store::{Db, leaders, queue};
+use store::{Db, StoreError, alarms, leaders, load, queue};
 use tokio_util::sync::CancellationToken;
 
+use super::emf::Whose;
 use super::{emf, traces};
 
 /// Whether notifications are heard: 1 or 0.
 pub(crate) const LISTENING: &str = "codeteam_listen_connected";
+/// Whether the wake queue of a mode is reached: 1 or 0.
+pub(crate) const WAKE_QUEUE: &str = "codeteam_wake_queue_reachable";
 /// Which walls stand around tools, from 0 (none) to 4 (full).
 pub(crate) const SANDBOX: &str = "codeteam_sandbox_level";
 const JOBS: &str = "codeteam_jobs_finished_total";
@@ -29,11 +34,14 @@ const WAIT: &str = "codeteam_queue_wait_seconds";
 const CLAIM: &str = "codeteam_claim_duration_seconds";
 const LOST: &str = "codeteam_leases_lost_total";
 const DEPTH: &str = "codeteam_queue_depth";
+const STALE: &str = "codeteam_stale_workers";
+const STUCK: &str = "codeteam_stuck_jobs";
+const BUDGET: &str = "codeteam_budget_used_percent";
 
-/// How often the depth of the queue is published, and for how long its publisher is the one.
+/// How often figures of the whole deployment are published, and for how long their publisher is the one.
 const PERIOD: Duration = Duration::from_secs(60);
 const TERM: Duration = Duration::from_secs(90);
-/// The role of whoever publishes it.
+/// The role of whoever publishes them.
 const PUBLISHER: &str = "queue_depth";
 
 /// What is told of jobs, and whether to CloudWatch too.
@@ -41,6 +49,28 @@ const PUBLISHER: &str = "queue_depth";
 pub struct Figures {
     /// As lines on standard output.
     pub emf: bool,
+    /// Whose they are.
+    pub stage: Stage,
+}
+
+/// How the whole deployment stands.
+struct Standing {
+    ready: Vec<(Mode, i64)>,
+    stale_workers: usize,
+    stuck_jobs: u64,
+    budget_used_percent: f64,
+}
+
+impl Standing {
+    async fn now(db: &Db) -> Result<Self, StoreError> {
+        let budgets = budgets::list(db).await?;
+        Ok(Self {
+            ready: queue::depth(db).await?,
+            stale_workers: alarms::silent(db, alarms::STALE_AFTER).await?.len(),
+            stuck_jobs: load::stuck(db, alarms::STUCK_AFTER).await?,
+            budget_used_percent: budgets.iter().map(Budget::used_percent).fold(0.0, f64::max),
+        })
+    }
 }
 
 /// Why a lease was lost.
@@ -64,7 +94,11 @@ pub(super) fn describe() {
     describe_histogram!(CLAIM, Unit::Seconds, "How long the database took to answer a claim");
     describe_counter!(LOST, "Leases of this process that were lost, by reason");
     describe_gauge!(DEPTH, "Jobs that are ready, by mode; told by one process of all, NaN by one that no longer does");
+    describe_gauge!(STALE, "Workers that did not stop and that nobody has seen for two minutes; told by the same process");
+    describe_gauge!(STUCK, "Jobs under a lease of which nothing was written for ten minutes; told by the same process");
+    describe_gauge!(BUDGET, Unit::Percent, "How much of its daily budget the scope has used that has used most; told by the same process");
     describe_gauge!(LISTENING, "Whether this process hears notifications of new jobs; without, it finds them a second later");
+    describe_gauge!(WAKE_QUEUE, "Whether this worker reaches the SQS queue that wakes it, by mode; without, it finds jobs a second later");
     describe_gauge!(SANDBOX, "The walls around tools: 0 none, 1 seccomp, 2 landlock, 3 uid, 4 full");
     describe_histogram!("codeteam_model_call_duration_seconds", Unit::Seconds, "How long a model took, by provider");
     describe_counter!("handler_invocations_total", "Calls of handlers");
@@ -124,17 +158,18 @@ impl Figures {
                 ("StepsUsed", "Count", f64::from(spent.steps)),
             ];
             let properties = json!({ "job_id": job.job_id, "outcome": name, "cost_microusd": spent.cost_microusd });
-            emf::print(SystemClock.now(), job.mode, &figures, properties.as_object().cloned().unwrap_or_default());
+            let whose = Whose { stage: self.stage, mode: Some(job.mode) };
+            emf::print(SystemClock.now(), whose, &figures, properties.as_object().cloned().unwrap_or_default());
         }
     }
 
-    /// Publishes once a minute how many jobs are ready, if no other process does, until `shutdown`.
-    pub(super) async fn publish_depth(&self, db: Db, owner: OwnerId, shutdown: CancellationToken) {
+    /// Publishes once a minute how the whole deployment stands, if no other process does, until `shutdown`.
+    pub(super) async fn publish(&self, db: Db, owner: OwnerId, shutdown: CancellationToken) {
         let mut led = false;
         while !shutdown.is_cancelled() {
-            match self.depth_if_leader(&db, owner, led).await {
+            match self.publish_if_leader(&db, owner, led).await {
                 Ok(leads) => led = leads,
-                Err(error) => tracing::warn!("the depth of the queue cannot be told: {error}"),
+                Err(error) => tracing::warn!("the figures of the queue, the workers and the budgets cannot be told: {error}"),
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
@@ -142,24 +177,47 @@ impl Figures {
             }
         }
         if led && let Err(error) = leaders::resign(&db, PUBLISHER, owner).await {
-            tracing::warn!("another process tells the depth of the queue only in {} s: {error}", TERM.as_secs());
+            tracing::warn!("another process tells the figures of the queue only in {} s: {error}", TERM.as_secs());
         }
     }
 
-    async fn depth_if_leader(&self, db: &Db, owner: OwnerId, led: bool) -> Result<bool, store::StoreError> {
+    async fn publish_if_leader(&self, db: &Db, owner: OwnerId, led: bool) -> Result<bool, StoreError> {
         let leads = leaders::lead(db, PUBLISHER, owner, TERM).await?;
-        let depths = if leads { queue::depth(db).await? } else { Vec::new() };
-        for (mode, ready) in &depths {
-            gauge!(DEPTH, "mode" => <&'static str>::from(*mode)).set(*ready as f64);
-            if self.emf {
-                emf::print(SystemClock.now(), *mode, &[("QueueDepth", "Count", *ready as f64)], serde_json::Map::new());
-            }
-        }
-        if led && !leads {
+        if leads {
+            self.tell(&Standing::now(db).await?);
+        } else if led {
             for mode in [Mode::Mechanic, Mode::Genius] {
                 gauge!(DEPTH, "mode" => <&'static str>::from(mode)).set(f64::NAN);
             }
+            [STALE, STUCK, BUDGET].into_iter().for_each(|name| gauge!(name).set(f64::NAN));
         }
         Ok(leads)
+    }
+
+    fn tell(&self, standing: &Standing) {
+        let Standing { ready, stale_workers, stuck_jobs, budget_used_percent } = standing;
+        for (mode, ready) in ready {
+            gauge!(DEPTH, "mode" => <&'static str>::from(*mode)).set(*ready as f64);
+        }
+        gauge!(STALE).set(*stale_workers as f64);
+        gauge!(STUCK).set(*stuck_jobs as f64);
+        gauge!(BUDGET).set(*budget_used_percent);
+        if !self.emf {
+            return;
+        }
+        let print = |mode, figures: &[emf::Figure]| {
+            emf::print(SystemClock.now(), Whose { stage: self.stage, mode }, figures, serde_json::Map::new());
+        };
+        for (mode, ready) in ready {
+            print(Some(*mode), &[("QueueDepth", "Count", *ready as f64)]);
+        }
+        // Alarms go by these.
+        let totals = [
+            ("QueueDepth", "Count", ready.iter().map(|(_, ready)| *ready as f64).sum()),
+            ("StaleWorkers", "Count", *stale_workers as f64),
+            ("StuckJobs", "Count", *stuck_jobs as f64),
+            ("BudgetUsedPercent", "Percent", *budget_used_percent),
+        ];
+        print(None, &totals);
     }
 }

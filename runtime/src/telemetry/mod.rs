@@ -45,7 +45,7 @@ impl Telemetry {
             None => None,
         };
         let provider = settings.otlp_endpoint.as_ref().map(traces::start).transpose()?;
-        Ok(Self { provider, prometheus, figures: Figures { emf: settings.metrics_emf } })
+        Ok(Self { provider, prometheus, figures: Figures { emf: settings.metrics_emf, stage: settings.deployment.stage } })
     }
 
     /// The figures of jobs, for a worker.
@@ -53,8 +53,8 @@ impl Telemetry {
         self.figures
     }
 
-    /// Starts in `tasks` what runs beside the service: the port, and the depth of the queue, which one process of
-    /// all publishes.
+    /// Starts in `tasks` what runs beside the service: the port, and how the whole deployment stands, which one process
+    /// of all publishes.
     pub fn spawn(&mut self, tasks: &mut JoinSet<()>, db: Db, owner: OwnerId, shutdown: &CancellationToken) {
         let asked = self.figures.emf || self.prometheus.is_some();
         if let Some(prometheus) = self.prometheus.take() {
@@ -63,7 +63,7 @@ impl Telemetry {
         }
         if asked {
             let (figures, shutdown) = (self.figures, shutdown.clone());
-            tasks.spawn(async move { figures.publish_depth(db, owner, shutdown).await });
+            tasks.spawn(async move { figures.publish(db, owner, shutdown).await });
         }
     }
 
