@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent::{Environment, ToolContext, Toolbox, Workspace, run_tools};
+use agent::{AlwaysOpen, Environment, ToolContext, Toolbox, Workspace, run_tools};
 use anyhow::{Context, Result, ensure};
 use domain::Usage;
 use llm::{ProviderName, Reply, StopReason, ToolCall};
@@ -50,6 +50,7 @@ pub(crate) async fn run() -> Result<()> {
         limits: Limits::default(),
         deadline: Instant::now() + TIME,
         cancel: &cancel,
+        gate: &AlwaysOpen,
         change: None,
     };
     let mut limit = Vec::with_capacity(TURNS);

@@ -2,21 +2,24 @@
 //! would, and told at once when somebody asks a job to stop.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{Clock, Epoch, JobId};
 use failpoints::fail_point;
 use store::queue::{self, LEASE};
+use store::wake::Ear;
 use store::{Db, StoreError};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::figures::{self, Lost};
 
 /// How often leases are renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
-/// How often the table is asked whether a job should stop. A person is promised that nothing begins two seconds later, and their comment
-/// has come a long way by then.
+/// How often the table is asked whether a job should stop, where nobody heard of a stop: a person is promised that what runs ends
+/// within two seconds.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long one such question may take: a database that hangs must not keep the next from being asked.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -30,6 +33,8 @@ pub struct Leases {
     clock: Arc<dyn Clock>,
     /// By job and epoch: an old holder in this process must not be taken for the new one.
     held: Arc<Mutex<HashMap<(JobId, Epoch), Held>>>,
+    /// Somebody heard that a job was asked to stop: the table is to be looked at now.
+    heard: Arc<Notify>,
 }
 
 struct Held {
@@ -55,6 +60,14 @@ impl Lease {
     pub fn is_stopped(&self) -> bool {
         self.cancel.is_cancelled() && !self.lost.is_cancelled()
     }
+
+    /// Has the table looked at whenever a stop is heard of: once for all jobs of this process, however many hear it.
+    pub async fn hear(&self, mut ear: Ear) -> Infallible {
+        loop {
+            ear.woken().await;
+            self.leases.heard.notify_one();
+        }
+    }
 }
 
 impl Drop for Lease {
@@ -66,7 +79,7 @@ impl Drop for Lease {
 impl Leases {
     /// None yet.
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Self { db, clock, held: Arc::default() }
+        Self { db, clock, held: Arc::default(), heard: Arc::default() }
     }
 
     /// The moment to remember before a claim is sent.
@@ -107,7 +120,7 @@ impl Leases {
         }
     }
 
-    /// Renews the leases when it is time, and asks for stops in between.
+    /// Renews the leases when it is time, and asks for stops in between: when one is heard of, and now and then.
     async fn tend(&self) {
         loop {
             match tokio::time::timeout(PATIENCE, self.look()).await {
@@ -115,7 +128,10 @@ impl Leases {
                 Ok(Err(error)) => tracing::warn!("leases cannot be renewed: {error}"),
                 Err(_) => tracing::warn!("leases cannot be renewed: the database does not answer"),
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::select! {
+                () = self.heard.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
         }
     }
 

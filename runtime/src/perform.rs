@@ -8,6 +8,7 @@ use domain::{Epoch, JobId, Outcome};
 use finalize::{Finalize, FinalizeRequest};
 use step::{Step, StepRequest, StepResponse};
 use store::queue::Claimed;
+use store::wake::{Listener, Signal};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -64,6 +65,7 @@ pub trait Perform: Clone + Send + Sync + 'static {
 pub struct Handlers {
     step: Step,
     finalize: Finalize,
+    listener: Listener,
     pub(crate) figures: Figures,
 }
 
@@ -73,7 +75,12 @@ impl Handlers {
     /// # Errors
     /// What a handler needs and does not find.
     pub async fn new(services: &Services) -> anyhow::Result<Self> {
-        Ok(Self { step: Step::configure(services).await?, finalize: Finalize::configure(services).await?, figures: Figures::default() })
+        Ok(Self {
+            step: Step::configure(services).await?,
+            finalize: Finalize::configure(services).await?,
+            listener: services.listener().await?,
+            figures: Figures::default(),
+        })
     }
 
     /// The same, which ask the providers of `services` and no others.
@@ -95,6 +102,21 @@ impl Perform for Handlers {
     }
 
     async fn perform(&self, job: &Claimed, lease: &Lease, shutdown: &CancellationToken) -> Performed {
+        // Subscribed before the first look at the job, so that no stop falls between.
+        let ear = self.listener.subscribe([Signal::Stop]);
+        tokio::select! {
+            performed = self.take_through(job, lease, shutdown) => performed,
+            never = lease.hear(ear) => match never {},
+        }
+    }
+
+    async fn forget(&self, job_id: JobId, epoch: Epoch) {
+        self.step.forget(job_id, epoch).await;
+    }
+}
+
+impl Handlers {
+    async fn take_through(&self, job: &Claimed, lease: &Lease, shutdown: &CancellationToken) -> Performed {
         let (job_id, epoch) = (job.job_id, job.epoch);
         let outcome = loop {
             if shutdown.is_cancelled() {
@@ -141,10 +163,6 @@ impl Perform for Handlers {
                 after(error, lease, shutdown)
             }
         }
-    }
-
-    async fn forget(&self, job_id: JobId, epoch: Epoch) {
-        self.step.forget(job_id, epoch).await;
     }
 }
 

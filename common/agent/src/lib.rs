@@ -36,6 +36,8 @@ pub use history::{CommandRan, Hint, PastStep, ToolsRan};
 pub use notes::note;
 pub use prompt::cleaned;
 pub use test_command::TestCommand;
-pub use tools::{AgentError, Environment, Tool, ToolContext, ToolError, ToolOutput, Toolbox, Toolboxes, run_tools, work_as_slot};
+pub use tools::{
+    AgentError, AlwaysOpen, Environment, Gate, Tool, ToolContext, ToolError, ToolOutput, Toolbox, Toolboxes, run_tools, work_as_slot,
+};
 pub use untrusted::{Cleaned, fence};
 pub use workspace::Workspace;

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use agent::{AgentError, Brief, Change, Environment, PastStep, TestCommand, ToolContext, Toolboxes, ToolsRan, Workspace, run_tools};
+use agent::{
+    AgentError, AlwaysOpen, Brief, Change, Environment, Gate, PastStep, TestCommand, ToolContext, Toolboxes, ToolsRan, Workspace, run_tools,
+};
 use domain::{AllowedPaths, Caps, Kind, Mode, Usage};
 use llm::{ProviderName, Reply, StopReason, ToolCall, ToolResult};
 use process::Limits;
@@ -59,6 +61,11 @@ impl Bench {
     }
 
     pub async fn run(&self, reply: &Reply) -> Result<ToolsRan, AgentError> {
+        self.run_behind(&AlwaysOpen, reply).await
+    }
+
+    /// The same, with a gate before each call.
+    pub async fn run_behind(&self, gate: &dyn Gate, reply: &Reply) -> Result<ToolsRan, AgentError> {
         let environment = Environment::new("/usr/local/bin:/usr/bin:/bin", &self.folder.path().join("home"));
         let ctx = ToolContext {
             workspace: &self.workspace,
@@ -67,6 +74,7 @@ impl Bench {
             change: self.change.as_ref(),
             deadline: Instant::now() + self.time,
             cancel: &self.cancel,
+            gate,
         };
         let toolboxes = Toolboxes::standard();
         let kind = if self.change.is_some() { Kind::Review } else { Kind::Change };

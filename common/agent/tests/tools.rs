@@ -1,8 +1,9 @@
 //! Every tool on real files.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use agent::AgentError;
+use agent::{AgentError, Gate};
 use domain::Finish;
 use domain::job::Confidence;
 use llm::StopReason;
@@ -194,6 +195,26 @@ async fn after_the_jobs_time_only_finish_is_accepted() {
     bench.time = std::time::Duration::ZERO;
     assert!(bench.err("list_files", json!({})).await.contains("the time of this job is used up"));
     bench.ok("finish", json!({ "summary": "s", "title": "t", "tests_run": [], "confidence": "low" })).await;
+}
+
+/// Opens so many times.
+#[derive(Debug)]
+struct Opens(AtomicU32);
+
+#[async_trait::async_trait]
+impl Gate for Opens {
+    async fn is_open(&self) -> bool {
+        self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+#[tokio::test]
+async fn no_call_begins_behind_a_gate_that_is_shut() {
+    let bench = Bench::new();
+    let writes = ["first", "second"].map(|path| ("write_file", json!({ "path": path, "content": "x" })));
+    let error = bench.run_behind(&Opens(AtomicU32::new(1)), &reply(&writes)).await.unwrap_err();
+    assert!(matches!(error, AgentError::Cancelled), "{error}");
+    assert!(bench.root().join("first").exists() && !bench.root().join("second").exists());
 }
 
 #[tokio::test]

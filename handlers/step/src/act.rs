@@ -15,6 +15,7 @@ use store::steps;
 use tokio::time::Instant;
 
 use crate::checkouts::JobCheckout;
+use crate::stops::Unstopped;
 use crate::{Step, Turn};
 
 /// What one command of a tool may use of the machine; what all its processes may use together is in its sandbox.
@@ -44,6 +45,7 @@ impl Step {
             change: checkout.base.change.as_ref(),
             deadline: ctx.deadline.min(started + turn.active_left()),
             cancel: &ctx.cancel,
+            gate: &Unstopped { db: &self.db, job_id, cancel: &ctx.cancel },
         };
         let newest = turn.history.last().ok_or_else(|| anyhow!("a step acts before it has thought"))?;
         let mut ran = match run_tools(self.tools.of(turn.brief.kind), &newest.reply, &context).await {

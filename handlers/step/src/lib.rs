@@ -12,6 +12,7 @@ mod known;
 mod maps;
 mod prepare;
 mod review;
+mod stops;
 mod think;
 mod walls;
 
@@ -305,11 +306,6 @@ impl Step {
     pub fn behind(mut self, walls: Walls) -> Self {
         self.checkouts.walls = walls;
         self
-    }
-
-    /// Whether a person asked this job to stop: the one reason to abort what is paid for already.
-    async fn stop_requested(&self, job_id: JobId) -> Result<bool, HandlerError> {
-        Ok(!queue::stop_requested(&self.db, &[job_id]).await.map_err(failure::of_store)?.is_empty())
     }
 
     /// Drops what processes that died left on disk: every checkout whose job is held under another epoch, or

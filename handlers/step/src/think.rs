@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use crate::stops::Objection;
 use crate::{Step, StepResponse, Turn, decode};
 
 /// How often a call that was asked to end looks whether a person asked, and how often a write is repeated
@@ -62,11 +63,25 @@ impl Step {
             self.tell_cleaned(turn).await?;
         }
         fail_point!(BeforeReserve);
+        let stopped = || Ok(Thought::End(StepResponse::Done { outcome: Outcome::Stopped }));
+        let asked = Instant::now();
         let number = match steps::reserve(&self.db, job_id, epoch, reserve).await {
             Err(refused @ StoreError::OverBudget(_)) => return Ok(Thought::End(StepResponse::Waits { reason: refused.to_string() })),
+            Err(StoreError::Stopped(_)) => return stopped(),
             number => number.map_err(failure::of_store)?,
         };
         fail_point!(AfterReserve);
+        if let Some(objection) = self.objection(ctx, job_id, asked).await {
+            steps::give_back(&self.db, job_id, epoch, (step_no, model), (number, reserved), Duration::ZERO)
+                .await
+                .map_err(failure::of_store)?;
+            return match objection {
+                Objection::Stopped => stopped(),
+                Objection::Interrupted => {
+                    Err(HandlerError::RetryAfter { after: Duration::ZERO, message: "interrupted before the model was called".to_owned() })
+                }
+            };
+        }
         let started = Instant::now();
         let deadline = ctx.deadline.min(started + turn.active_left());
         let provider = turn.provider.name().as_str();
@@ -93,7 +108,7 @@ impl Step {
             None => {
                 // Stopped by a person. It may be billed: the reservation stays open and counts in full.
                 steps::spent_time(&self.db, job_id, epoch, took).await.map_err(failure::of_store)?;
-                return Ok(Thought::End(StepResponse::Done { outcome: Outcome::Stopped }));
+                return stopped();
             }
             Some(Err(error)) => {
                 if error.may_cost() {

@@ -71,6 +71,27 @@ async fn a_stop_ends_a_tool_and_all_that_it_started() {
     }
 }
 
+#[tokio::test]
+async fn no_tool_begins_after_a_stop_that_the_worker_has_not_heard_of() {
+    let world = World::new().await;
+    let first = "touch ran; while [ ! -e go ]; do sleep 0.02; done";
+    let tools: Vec<Value> = [first, "touch forbidden"].iter().map(|command| shell(command)["tool_calls"][0].clone()).collect();
+    let worker = world.worker("a", json!([{ "tool_calls": tools }]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    let workspace = worker.workspace(job_id, epoch);
+    let stop = async {
+        while !workspace.join("ran").exists() {
+            tokio::task::yield_now().await;
+        }
+        queue::stop(&world.test.db, job_id).await.unwrap();
+        std::fs::write(workspace.join("go"), "").unwrap();
+    };
+    let (response, ()) = tokio::join!(worker.step(job_id, epoch), stop);
+    assert_eq!(response.unwrap(), StepResponse::Done { outcome: Outcome::Stopped });
+    assert!(!workspace.join("forbidden").exists());
+    assert_eq!(world.halves().await, "1 reply");
+}
+
 /// Whether a process runs; one that is dead and not yet buried does not.
 fn is_alive(pid: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid).join("stat")).unwrap_or_default();

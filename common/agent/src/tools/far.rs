@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Environment, FILE_TOOLS, ToolContext, ToolError, ToolOutput, Toolbox};
+use super::{AlwaysOpen, Environment, FILE_TOOLS, ToolContext, ToolError, ToolOutput, Toolbox};
 use crate::Workspace;
 
 /// What the spawner knows it by.
@@ -93,6 +93,8 @@ async fn perform(asked: Asked) -> Result<ToolOutput, ToolError> {
         change: None,
         deadline: Instant::now() + left,
         cancel: &CancellationToken::new(),
+        // Who sent the work has asked.
+        gate: &AlwaysOpen,
     };
     let tools = Toolbox::standard();
     match tools.named(&tool).filter(|_| FILE_TOOLS.contains(&tool.as_str())) {

@@ -69,6 +69,26 @@ pub struct ToolContext<'a> {
     pub deadline: Instant,
     /// Ends the step: the job was stopped, or its lease is lost.
     pub cancel: &'a CancellationToken,
+    /// Asked before each call.
+    pub gate: &'a dyn Gate,
+}
+
+/// Whoever knows whether the job goes on: the agent itself reaches no job row.
+#[async_trait]
+pub trait Gate: Send + Sync + std::fmt::Debug {
+    /// Whether another call may begin.
+    async fn is_open(&self) -> bool;
+}
+
+/// Nobody stops these calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AlwaysOpen;
+
+#[async_trait]
+impl Gate for AlwaysOpen {
+    async fn is_open(&self) -> bool {
+        true
+    }
 }
 
 /// What a tool answers.
@@ -181,7 +201,7 @@ impl Toolbox {
 /// Carries out the calls of `reply` in their order, and answers every one of them.
 ///
 /// A failed call does not stop those after it, but it does keep `finish` from being accepted: the model
-/// has not seen the failure yet. Nothing is carried out after `finish`, nor after the job's time.
+/// has not seen the failure yet. Nothing is carried out after `finish`, nor after the job's time, nor when the gate is shut.
 ///
 /// # Errors
 /// [`AgentError`]: then nothing of the step may be stored, and its tools run again on a fresh checkout.
@@ -194,6 +214,7 @@ pub async fn run_tools(tools: &Toolbox, reply: &Reply, ctx: &ToolContext<'_>) ->
         let span = tracing::info_span!("tool", tool = name, otel.status_code = Empty);
         let outcome = match objection(call, &ran, is_cut, ctx) {
             Some(error) => Err(error),
+            None if !ctx.gate.is_open().await => Err(ToolError::Cancelled),
             None => tools.run(call, reply.provider, ctx).instrument(span.clone()).await,
         };
         if outcome.is_err() {
