@@ -36,6 +36,12 @@ with picked as (
         cost_microusd = null, active_ms = null, ledger_seq = null, ledger_head = null
     from redriven
     where jobs.job_id = redriven.job_id
+), told_again as (
+    -- Where people were told that it was given up they are told how it goes on.
+    update outbox
+    set done_at = null, due_at = now(), attempt = 0, problem = null
+    from redriven
+    where outbox.job_id = redriven.job_id and outbox.part in ('comment', 'check_run') and outbox.done_at is not null
 ), discarded as (
     delete from queue
     using picked

@@ -91,7 +91,7 @@ pub struct NewPart {
     pub repository: String,
     /// The job that it is about.
     pub job_id: Option<JobId>,
-    /// Two with one key are one, for ever.
+    /// Two with one key are one, for as long as the first is not cleared away.
     pub key: String,
     /// What it is.
     pub part: Part,
@@ -236,6 +236,15 @@ pub async fn thread(db: &Db, job_id: JobId) -> Result<Option<u64>, StoreError> {
         job_id.0,
     );
     Ok(thread.fetch_optional(&db.pool).await?.map(i64::cast_unsigned))
+}
+
+/// Whether people are told on the forge how `job_id` goes, and so how it ends.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_told(db: &Db, job_id: JobId) -> Result<bool, StoreError> {
+    let told = sqlx::query_scalar!(r#"select exists (select from outbox where job_id = $1 and part = 'comment') as "told!""#, job_id.0,);
+    Ok(told.fetch_one(&db.pool).await?)
 }
 
 /// Takes the most urgent part of a channel that nobody holds and that may be written to; `None` = nothing is due.

@@ -2,12 +2,16 @@
 //! partitions; bodies of deliveries and keys that have expired are cleared away.
 
 use serde::Serialize;
+use sqlx::postgres::PgQueryResult;
 use time::Date;
 
 use crate::{Db, StoreError};
 
-/// How long the body of a delivery is kept.
+/// How long the body of a delivery is kept, a command, and what was said of a job that has ended.
 pub const BODY_DAYS: i32 = 30;
+/// How long the comment and the check run of a job are known whose pull request may still be talked about: a repetition goes on in
+/// their place.
+pub const CONVERSATION_DAYS: i32 = 365;
 /// Rows that one statement clears away.
 const AT_ONCE: i64 = 1_000;
 
@@ -56,6 +60,8 @@ pub struct Cleared {
     pub keys: u64,
     /// Commands of people that were done.
     pub commands: u64,
+    /// What was said on the forge: of what is said again after that, the forge is asked first, by its hidden marker.
+    pub said: u64,
 }
 
 /// The months that are older than `keep` allows, oldest first in each table.
@@ -112,7 +118,9 @@ pub async fn drop_leftovers(db: &Db) -> Result<u64, StoreError> {
     Ok(left.len() as u64)
 }
 
-/// Clears away bodies of deliveries and commands that are older than [`BODY_DAYS`], and keys that have expired.
+/// Clears away bodies of deliveries, commands and what was said that are older than [`BODY_DAYS`] (the comment and check run of a job
+/// with a pull request: [`CONVERSATION_DAYS`]), and keys that have expired. What is said of a job stays while that is in the queue,
+/// be it dead.
 ///
 /// # Errors
 /// Those of the database.
@@ -155,16 +163,36 @@ pub async fn clear(db: &Db) -> Result<Cleared, StoreError> {
         )
         .execute(&db.pool)
         .await?;
+        let said = sqlx::query!(
+            "delete from outbox
+             where outbox_id = any(array(
+                 select outbox_id from outbox
+                 where done_at < now() - make_interval(days => $1)
+                     and not exists (select from queue where queue.job_id = outbox.job_id)
+                     and (done_at < now() - make_interval(days => $2)
+                          or part not in ('comment', 'check_run')
+                          or not exists (select from effects where effects.job_id = outbox.job_id and effects.name = 'pull_request'))
+                 order by done_at
+                 limit $3
+                 for update skip locked))",
+            BODY_DAYS,
+            CONVERSATION_DAYS,
+            AT_ONCE,
+        )
+        .execute(&db.pool)
+        .await?;
         cleared.keys += keys.rows_affected();
         cleared.commands += commands.rows_affected();
-        if bodies.rows_affected().max(keys.rows_affected()).max(commands.rows_affected()) < AT_ONCE.unsigned_abs() {
+        cleared.said += said.rows_affected();
+        let most = [&bodies, &keys, &commands, &said].map(PgQueryResult::rows_affected).into_iter().max();
+        if most.unwrap_or_default() < AT_ONCE.unsigned_abs() {
             return Ok(cleared);
         }
     }
 }
 
 /// What the functions of the schema refuse, as the store says it.
-fn refused(result: Result<sqlx::postgres::PgQueryResult, sqlx::Error>) -> Result<(), StoreError> {
+fn refused(result: Result<PgQueryResult, sqlx::Error>) -> Result<(), StoreError> {
     match result {
         Ok(_) => Ok(()),
         Err(error) => {

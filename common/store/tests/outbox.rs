@@ -93,6 +93,20 @@ async fn a_change_of_state_is_told_at_once_and_progress_only_every_few_seconds()
 }
 
 #[tokio::test]
+async fn a_job_that_was_given_up_and_is_tried_again_is_told_of_again() {
+    let test = TestDb::new().await;
+    let job_id = labeled(&test.db, "acme/shop").await;
+    let epoch = claim(&test.db, job_id).await;
+    finish::finish(&test.db, job_id, epoch, &Outcome::Dead { cause: "lost".to_owned() }, &json!({})).await.unwrap();
+    say_all(&test.db).await;
+    test.execute("update outbox set done_at = now()").await;
+    assert_eq!(say_all(&test.db).await, Vec::<String>::new());
+    store::dlq::redrive(&test.db, job_id).await.unwrap();
+    assert_eq!(say_all(&test.db).await, ["comment"]);
+    assert!(outbox::is_told(&test.db, job_id).await.unwrap());
+}
+
+#[tokio::test]
 async fn progress_is_told_less_often_where_many_jobs_go_on() {
     let test = TestDb::new().await;
     let mut jobs = Vec::new();

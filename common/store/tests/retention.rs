@@ -190,3 +190,26 @@ async fn bodies_and_keys_go_when_their_time_is_over() {
     );
     assert_eq!(retention::clear(&test.db).await.unwrap(), retention::Cleared::default());
 }
+
+#[tokio::test]
+async fn what_was_said_goes_with_its_job_and_later_where_a_pull_request_may_still_be_talked_about() {
+    let test = TestDb::new().await;
+    let jobs = [held(&test.db).await.0, held(&test.db).await.0, held(&test.db).await.0];
+    let [ended, with_pull, dead] = jobs;
+    test.execute(&format!(
+        "insert into effects (job_id, name, state, detail) values ('{with_pull}', 'pull_request', 'confirmed', '{{}}');
+         delete from queue where job_id <> '{dead}';
+         insert into outbox (channel, repository, job_id, part, key, detail, urgency, done_at)
+         select 'acme', 'acme/shop', job_id, part, concat_ws(' ', name, part, days), '{{}}', 0, now() - make_interval(days => days)
+         from (values ('{ended}'::uuid, 'ended'), ('{with_pull}', 'pull'), ('{dead}', 'dead'), (null, 'nobody')) as job (job_id, name)
+         cross join unnest(array['reaction', 'comment', 'check_run', 'notice']) part
+         cross join unnest(array[29, 31, 366]) days;
+         insert into outbox (channel, repository, part, key, detail, urgency) values ('acme', 'acme/shop', 'notice', 'not said', '{{}}', 0)"
+    ))
+    .await;
+    assert_eq!(retention::clear(&test.db).await.unwrap().said, 8 + 6 + 8);
+    let left = "select string_agg(key, ', ' order by key) from outbox where key not like 'dead %' and key not like '% 29'";
+    assert_eq!(test.value(left).await, "not said, pull check_run 31, pull comment 31");
+    assert_eq!(count(&test, "outbox where key like 'dead %'").await, 12);
+    assert_eq!(count(&test, "outbox where key like '% 29'").await, 16);
+}
