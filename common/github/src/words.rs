@@ -3,8 +3,10 @@
 
 mod answer;
 mod language;
+mod notes;
 mod progress;
 
-pub use answer::{Line, Place, Refusal, cost, help, nothing_runs, nothing_to_repeat, status, still_runs};
+pub use answer::{Line, Place, Refusal, cost, help, hint_not_read, nothing_runs, nothing_to_repeat, status, still_runs};
 pub use language::Language;
-pub use progress::{Link, Progress, Stage, check_run, comment};
+pub use notes::{KeptBack, Note};
+pub use progress::{Link, Progress, Stage, check_run, comment, kept_of_stopped};

@@ -36,6 +36,7 @@ pub(crate) fn of(standing: &Standing, news: &HashMap<String, Recorded>, mode: Mo
         caps: lowered.lower(caps.lowered_by(job.caps)),
         base: job.base_commit.clone(),
         tools: replied.map(|data| tools(&data["tools"])).unwrap_or_default(),
+        notes: data(EventKind::Prepared).map(|data| notes(&data["notes"])).unwrap_or_default(),
         links: job.finished.as_ref().map(|finished| links(&finished.links)).unwrap_or_default(),
     }
 }
@@ -79,6 +80,11 @@ fn tools(names: &Value) -> Vec<String> {
     }
     tools.truncate(MOST);
     tools
+}
+
+fn notes(notes: &Value) -> Vec<String> {
+    const MOST: usize = 10;
+    notes.as_array().into_iter().flatten().filter_map(Value::as_str).take(MOST).map(told::line).collect()
 }
 
 fn links(links: &Value) -> Vec<Link> {

@@ -11,10 +11,17 @@ use domain::Sensitive;
 use domain::project::{self, FILE, Project};
 use domain::sensitive::Entry;
 use git::{Checkout, CommitId, GitError, Kept, TreeId};
+use github::words::{Language, Note};
 
 /// `tree` without what must not be handed in; `notes` tell of it. The rules are those of the commit `trusted`: not the head of a
 /// pull request, which may have changed them.
-pub(crate) async fn part(checkout: &Checkout, trusted: &CommitId, tree: &TreeId, notes: &mut Vec<String>) -> Result<TreeId, HandlerError> {
+pub(crate) async fn part(
+    checkout: &Checkout,
+    trusted: &CommitId,
+    tree: &TreeId,
+    language: Language,
+    notes: &mut Vec<String>,
+) -> Result<TreeId, HandlerError> {
     let read = match checkout.read_file_at(trusted, FILE, project::MOST_BYTES).await {
         Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
         Err(GitError::TooLarge { .. }) => project::Read::too_large(),
@@ -23,7 +30,7 @@ pub(crate) async fn part(checkout: &Checkout, trusted: &CommitId, tree: &TreeId,
     let refused = Refused::default();
     let allows = |path: &Path, before, after| refused.allows(&read.project, path, before, after);
     let Kept { tree, left_out } = checkout.keep(tree, allows).await.map_err(failure::of_git)?;
-    notes.extend(refused.notes(&left_out, &read.project));
+    notes.extend(refused.notes(&left_out, &read.project, language));
     Ok(tree)
 }
 
@@ -43,7 +50,7 @@ impl Refused {
     }
 
     /// A line for each rule that left something out.
-    fn notes(self, left_out: &[String], project: &Project) -> Vec<String> {
+    fn notes(self, left_out: &[String], project: &Project, language: Language) -> Vec<String> {
         let refused = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut sensitive: BTreeMap<Sensitive, Vec<&str>> = BTreeMap::new();
         let mut others = Vec::new();
@@ -53,27 +60,12 @@ impl Refused {
                 None => others.push(path.as_str()),
             }
         }
-        let of_kind = |(kind, paths): (Sensitive, Vec<&str>)| {
-            format!(
-                "left out, since `{FILE}` of this repository does not permit a job to change {kind} (sensitive_changes): {}",
-                shown(&paths)
-            )
-        };
-        let globs = match project.allowed_paths.globs() {
-            Some([]) | None => "nothing".to_owned(),
-            Some(globs) => globs.join(", "),
-        };
-        let of_paths = || format!("left out, since `{FILE}` of this repository allows only `{globs}` to be changed: {}", shown(&others));
+        let of_kind = |(kind, paths): (Sensitive, Vec<&str>)| Note::NotPermitted { file: FILE, kind, paths: &paths }.sentence(language);
+        let globs: Vec<&str> = project.allowed_paths.globs().unwrap_or_default().iter().map(String::as_str).collect();
+        let of_paths = || Note::NotAllowed { file: FILE, globs: &globs, paths: &others }.sentence(language);
         let of_paths = (!others.is_empty()).then(of_paths);
         sensitive.into_iter().map(of_kind).chain(of_paths).collect()
     }
-}
-
-fn shown(paths: &[&str]) -> String {
-    const MOST: usize = 20;
-    let more = if paths.len() > MOST { format!(" and {} more", paths.len() - MOST) } else { String::new() };
-    let shown = paths.iter().take(MOST).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ");
-    format!("{shown}{more}")
 }
 
 #[cfg(test)]
@@ -88,7 +80,7 @@ mod tests {
             .filter(|(path, after)| !refused.allows(&project, Path::new(path), Entry::File, *after))
             .map(|(path, _)| (*path).to_owned())
             .collect();
-        refused.notes(&left_out, &project)
+        refused.notes(&left_out, &project, Language::English)
     }
 
     #[test]

@@ -5,6 +5,7 @@ use config::failure;
 use dispatch::HandlerError;
 use domain::{Epoch, Outcome};
 use git::{Checkout, CommitId, GitError, Remote};
+use github::words::{KeptBack, Language};
 use store::steps::Work;
 
 use crate::publish::Told;
@@ -56,6 +57,27 @@ impl Finalize {
         Ok(Landed::Beside { branch: own.to_owned(), moved_to })
     }
 
+    /// Where `commit` was pushed to already: the branch `head` that it goes on with, or the branch `own`. `None` = nowhere.
+    pub(crate) async fn find(
+        &self,
+        remote: &Remote,
+        (head, own): (Option<&str>, &str),
+        commit: &CommitId,
+    ) -> Result<Option<Landed>, HandlerError> {
+        let moved_to = match head {
+            Some(head) => self.git.remote_branch(remote, head).await.map_err(failure::of_git)?,
+            None => None,
+        };
+        if let Some(head) = head.filter(|_| moved_to.as_ref() == Some(commit)) {
+            return Ok(Some(Landed::OnBranch(head.to_owned())));
+        }
+        let there = self.git.remote_branch(remote, own).await.map_err(failure::of_git)?;
+        Ok(there.filter(|at| at == commit).map(|_| match head {
+            Some(_) => Landed::Beside { branch: own.to_owned(), moved_to },
+            None => Landed::OnBranch(own.to_owned()),
+        }))
+    }
+
     /// Tells the pull request of the branch what was pushed to it; opens one where the branch has none.
     pub(crate) async fn tell_branch(
         &self,
@@ -78,10 +100,7 @@ impl Finalize {
 }
 
 /// How a follow-up ends whose branch has moved: what was done is kept, and a person has to bring both together.
-pub(crate) fn moved(head: &str, branch: &str, commit: &CommitId, moved_to: Option<&CommitId>) -> Outcome {
-    let what = match moved_to {
-        Some(at) => format!("{head} has moved to {at} since this was begun, and nothing was overwritten"),
-        None => format!("{head} is gone"),
-    };
-    Outcome::Failed { cause: format!("{what}: the change is on the branch {branch}, commit {commit}") }
+pub(crate) fn moved(head: &str, branch: &str, commit: &CommitId, moved_to: Option<&CommitId>, language: Language) -> Outcome {
+    let beside = KeptBack::Beside { head, moved_to: moved_to.map(CommitId::as_str), branch, commit: commit.as_str() };
+    Outcome::Failed { cause: beside.sentence(language) }
 }

@@ -9,8 +9,8 @@ use redact::told;
 use serde::Serialize;
 use serde_json::{Value, json};
 use store::effects::{self, EffectName};
-use store::outbox;
 use store::steps::{self, Work};
+use store::{StoreError, outbox, queue};
 
 use crate::push::{Change, Pushed};
 use crate::{Finalize, report};
@@ -46,7 +46,8 @@ pub(crate) struct Told {
 
 impl Finalize {
     /// A change goes to a branch with a draft pull request, a review to its pull request; what is neither, or changed
-    /// nothing, goes to the issue that asked. What an unfinished job did is kept the same way, and says that it is unfinished.
+    /// nothing, goes to the issue that asked. What an unfinished job did is kept the same way, and says that it is unfinished. What
+    /// was stopped leaves nothing outside: nothing is pushed after a stop, and its checkpoint stays where it is.
     /// Returns how the job ends: a change that must not leave makes it a failure, each time anew and for the same reason.
     pub(crate) async fn publish(&self, ctx: &Ctx, epoch: Epoch, work: &Work, outcome: &Outcome) -> Result<(Outcome, Links), HandlerError> {
         let mut links = Links::default();
@@ -54,8 +55,8 @@ impl Finalize {
         let mut notes = preparation.notes.clone();
         let told = told::outcome(outcome);
         let change = match work.job.kind {
-            Kind::Change => self.push(ctx, epoch, work, &told, &preparation, &mut notes).await?,
-            Kind::Analysis | Kind::Review | Kind::Question => Change::None,
+            Kind::Change if *outcome != Outcome::Stopped => self.push(ctx, epoch, work, &told, &preparation, &mut notes).await?,
+            Kind::Change | Kind::Analysis | Kind::Review | Kind::Question => Change::None,
         };
         let outcome = match change {
             Change::Pushed(pushed) => {
@@ -80,15 +81,41 @@ impl Finalize {
                 links.unpublished = Some(cause.clone());
                 Outcome::Failed { cause }
             }
+            Change::Stopped => {
+                // Of the end that was decided nobody has seen anything.
+                if !queue::decide_stopped(&self.db, work.job.job_id, epoch).await.map_err(failure::of_store)? {
+                    return Err(failure::of_store(StoreError::LeaseLost { job_id: work.job.job_id, epoch }));
+                }
+                Outcome::Stopped
+            }
             Change::None => outcome.clone(),
         };
         let told = told::outcome(&outcome);
         if let (Kind::Review, Outcome::Succeeded { finish }, Some(number)) = (work.job.kind, &told, work.job.input.number) {
             links.review = Some(self.review(ctx, epoch, work, finish, number, &preparation).await?);
-        } else if let Some(number) = work.job.input.number {
+        } else if let Some(number) = work.job.input.number
+            && !self.is_told(work, &told, notes.len() > preparation.notes.len()).await?
+        {
             links.comment = Some(self.comment(epoch, work, &told, number, &notes).await?);
         }
         Ok((outcome, links))
+    }
+
+    /// Whether the comment that tells how the job goes says all there is to say: why it ended without a result, and what its
+    /// preparation noted. `noted` = there is more, found out now.
+    async fn is_told(&self, work: &Work, outcome: &Outcome, noted: bool) -> Result<bool, HandlerError> {
+        match outcome {
+            Outcome::Succeeded { .. } => return Ok(false),
+            Outcome::Stopped => {}
+            _ if noted => return Ok(false),
+            _ => {}
+        }
+        // A comment that is there says what is true no more.
+        let effects = effects::list(&self.db, work.job.job_id).await.map_err(failure::of_store)?;
+        if effects.iter().any(|effect| effect.name == EffectName::Comment) {
+            return Ok(false);
+        }
+        outbox::is_told(&self.db, work.job.job_id).await.map_err(failure::of_store)
     }
 
     /// Opens the pull request of what was pushed, or renews the one that its branch has.

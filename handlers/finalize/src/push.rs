@@ -6,8 +6,10 @@ use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, Outcome};
 use failpoints::fail_point;
 use git::{Checkout, CommitId, DiffStat, GitError, Identity, Mirror, TreeId};
+use github::words::{Language, Note};
 use github::{Access, Person};
 use serde_json::json;
+use store::StoreError;
 use store::effects::{self, EffectName};
 use store::jobs::Job;
 use store::steps::{self, Preparation, Work};
@@ -25,6 +27,8 @@ pub(crate) enum Change {
     Pushed(Pushed),
     /// It is at the remote, on a branch beside the one that it goes on with, and the job ends like this.
     Beside(Pushed, Outcome),
+    /// Somebody asked the job to stop before it was pushed, so it was not.
+    Stopped,
 }
 
 /// A commit that is at the remote.
@@ -39,7 +43,8 @@ pub(crate) struct Pushed {
 
 impl Finalize {
     /// Builds the commit from the last checkpoint and pushes it, unless it holds a secret. What the repository does not
-    /// allow to be changed is left out, whatever the job's worker thought of it, and told in `notes`.
+    /// allow to be changed is left out, whatever the job's worker thought of it, and told in `notes`. A push begins right after its
+    /// intent is written down, which the database refuses to a job that is to stop.
     pub(crate) async fn push(
         &self,
         ctx: &Ctx,
@@ -50,6 +55,7 @@ impl Finalize {
         notes: &mut Vec<String>,
     ) -> Result<Change, HandlerError> {
         let job = &work.job;
+        let language = Language::of(&job.input);
         let Some(base) = &job.base_commit else { return Ok(Change::None) };
         let last = work.steps.last().map_or(0, |step| step.step_no);
         let Some((tree, pack)) = steps::checkpoint(&self.db, job.job_id, last).await.map_err(failure::of_store)? else {
@@ -69,12 +75,12 @@ impl Finalize {
         let checkout = Checkout::create(&mirror, &base, &folder.path().join("checkout"), &ctx.cancel).await.map_err(failure::of_git)?;
         checkout.restore(&tree, &pack).await.map_err(failure::of_git)?;
         let trusted = against.as_ref().unwrap_or(&base);
-        let tree = allowed::part(&checkout, trusted, &tree, notes).await?;
+        let tree = allowed::part(&checkout, trusted, &tree, language, notes).await?;
         let stat = checkout.stat(&tree).await.map_err(failure::of_git)?;
         if stat.files == 0 {
             return Ok(Change::None);
         }
-        if let Some(cause) = withheld::reason(&checkout, &tree).await? {
+        if let Some(cause) = withheld::reason(&checkout, &tree, language).await? {
             return Ok(Change::Withheld { cause });
         }
         let template = template::read(&checkout, trusted).await?;
@@ -86,19 +92,36 @@ impl Finalize {
             Some(branch) => branch.clone(),
             None => mirror.default_branch().unwrap_or("HEAD").to_owned(),
         };
+        let before = effects::intended_commits(&self.db, job.job_id).await.map_err(failure::of_store)?;
+        let mut ours = before.iter().map(|commit| commit.parse()).collect::<Result<Vec<CommitId>, _>>().map_err(failure::of_git)?;
         let detail = json!({ "branch": branch, "commit": commit.as_str() });
-        effects::intend(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
-        fail_point!(AfterBranchIntent);
-        let ours = effects::intended_commits(&self.db, job.job_id).await.map_err(failure::of_store)?;
-        let ours = ours.iter().map(|commit| commit.parse()).collect::<Result<Vec<CommitId>, _>>().map_err(failure::of_git)?;
-        let landed = match &job.input.head {
-            Some(head) => self.push_on(&checkout, (&base, &commit), &remote, (head, &branch), &ours).await?,
-            None => {
-                self.git.push(&checkout, &commit, &remote, &branch, &ours).await.map_err(failure::of_git)?;
-                Landed::OnBranch(branch)
+        let landed = match effects::intend(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await {
+            Err(StoreError::Stopped(_)) => {
+                // Nothing is pushed any more. But a worker that died since may have done it: that is told.
+                let there = match ours.contains(&commit) {
+                    true => self.find(&remote, (job.input.head.as_deref(), &branch), &commit).await?,
+                    false => None,
+                };
+                match there {
+                    Some(landed) => landed,
+                    None => return Ok(Change::Stopped),
+                }
+            }
+            intended => {
+                intended.map_err(failure::of_store)?;
+                fail_point!(AfterBranchIntent);
+                ours.push(commit.clone());
+                let landed = match &job.input.head {
+                    Some(head) => self.push_on(&checkout, (&base, &commit), &remote, (head, &branch), &ours).await?,
+                    None => {
+                        self.git.push(&checkout, &commit, &remote, &branch, &ours).await.map_err(failure::of_git)?;
+                        Landed::OnBranch(branch)
+                    }
+                };
+                fail_point!(AfterPush);
+                landed
             }
         };
-        fail_point!(AfterPush);
         let branch = landed.branch().to_owned();
         let there = self.git.remote_branch(&remote, &branch).await.map_err(failure::of_git)?;
         if there.as_ref() != Some(&commit) {
@@ -110,11 +133,11 @@ impl Finalize {
         let detail = json!({ "branch": branch, "commit": commit.as_str() });
         effects::confirm(&self.db, job.job_id, epoch, EffectName::Branch, &detail).await.map_err(failure::of_store)?;
         fail_point!(AfterBranch);
-        notes.extend(conflicts(ctx, &mirror, &checkout, &commit, &base_branch).await?);
+        notes.extend(conflicts(ctx, &mirror, &checkout, &commit, (&base_branch, language)).await?);
         let pushed = Pushed { branch, base: base_branch, commit, stat, template };
         match (&landed, &job.input.head) {
             (Landed::Beside { branch, moved_to }, Some(head)) => {
-                let moved = follow_up::moved(head, branch, &pushed.commit, moved_to.as_ref());
+                let moved = follow_up::moved(head, branch, &pushed.commit, moved_to.as_ref(), language);
                 Ok(Change::Beside(pushed, moved))
             }
             _ => Ok(Change::Pushed(pushed)),
@@ -139,9 +162,8 @@ async fn conflicts(
     mirror: &Mirror,
     checkout: &Checkout,
     commit: &CommitId,
-    branch: &str,
+    (branch, language): (&str, Language),
 ) -> Result<Option<String>, HandlerError> {
-    const MOST: usize = 10;
     let tip = match mirror.resolve(Some(branch)).await {
         Ok(tip) if tip != *checkout.base() => tip,
         Ok(_) | Err(GitError::NotFound { .. }) => return Ok(None),
@@ -157,8 +179,6 @@ async fn conflicts(
         }
         Err(error) => return Err(failure::of_git(error)),
     };
-    let shown: Vec<String> = files.iter().take(MOST).map(|file| format!("`{file}`")).collect();
-    let more = files.len().saturating_sub(MOST);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Ok((!files.is_empty()).then(|| format!("{branch} has moved since this was begun, and conflicts in {}{more}", shown.join(", "))))
+    let paths: Vec<&str> = files.iter().map(String::as_str).collect();
+    Ok((!paths.is_empty()).then(|| Note::Conflicts { branch, paths: &paths }.sentence(language)))
 }

@@ -3,7 +3,7 @@
 
 use domain::{Finish, Outcome, ReviewComment, Trigger};
 use git::DiffStat;
-use github::words::Language;
+use github::words::{Language, kept_of_stopped};
 use github::{Person, job_marker};
 use redact::told;
 use store::jobs::Job;
@@ -89,7 +89,14 @@ pub(crate) fn comment(work: &Work, outcome: &Outcome, notes: &[String]) -> Strin
         _ => String::new(),
     };
     let notes = notes_section(notes, language);
-    format!("{}\n{question}{notes}\n{}{}", what_happened(outcome, language), took(work, language), footer(work, language))
+    let what = match outcome {
+        Outcome::Stopped => {
+            let said = language.pick("The job was stopped on request.", "A tarefa foi encerrada a pedido.");
+            format!("{said} {}", kept_of_stopped(work.job.job_id, work.spent.steps, language))
+        }
+        other => what_happened(other, language),
+    };
+    format!("{what}\n{question}{notes}\n{}{}", took(work, language), footer(work, language))
 }
 
 /// The body of a review: the verdict, what fits no line of the change, and the rest as in a comment.

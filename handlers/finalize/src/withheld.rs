@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use config::failure;
 use dispatch::HandlerError;
 use git::{Changed, Checkout, GitError, TreeId};
+use github::words::{KeptBack, Language};
 use redact::Redactor;
 
 /// Kinds that ordinary code has in its tests and examples: worth hiding from a log, not worth a person's work.
@@ -12,18 +13,15 @@ const ORDINARY: &[&str] = &["url-password", "authorization", "jwt"];
 
 /// Why `tree` must not be pushed: a file or its name holds a secret of this process in whatever form, or a token of a
 /// known format that nothing in the base's own version of the changed files holds. `None` = it may.
-pub(crate) async fn reason(checkout: &Checkout, tree: &TreeId) -> Result<Option<String>, HandlerError> {
+pub(crate) async fn reason(checkout: &Checkout, tree: &TreeId, language: Language) -> Result<Option<String>, HandlerError> {
     match checkout.changed(tree).await {
-        Ok(files) => Ok(of_files(Redactor::of_process(), &files)),
-        Err(GitError::TooLarge { limit_bytes, .. }) => {
-            let most = limit_bytes >> 20;
-            Ok(Some(format!("the change was not pushed: it has more than {most} MiB, too many to be looked through for secrets")))
-        }
+        Ok(files) => Ok(of_files(Redactor::of_process(), &files, language)),
+        Err(GitError::TooLarge { limit_bytes, .. }) => Ok(Some(KeptBack::TooLarge { most_mib: limit_bytes >> 20 }.sentence(language))),
         Err(error) => Err(failure::of_git(error)),
     }
 }
 
-fn of_files(redactor: &Redactor, files: &[Changed]) -> Option<String> {
+fn of_files(redactor: &Redactor, files: &[Changed], language: Language) -> Option<String> {
     let mut known = HashSet::new();
     for file in files {
         let before = String::from_utf8_lossy(&file.before);
@@ -35,11 +33,10 @@ fn of_files(redactor: &Redactor, files: &[Changed]) -> Option<String> {
             for finding in redactor.find(text) {
                 let kind = &finding.kind;
                 if finding.is_live {
-                    return Some(format!("the change was not pushed: {name:?} holds {kind}, a secret of this service"));
+                    return Some(KeptBack::Secret { path: &name, kind }.sentence(language));
                 }
                 if !ORDINARY.contains(&kind.as_str()) && !known.contains(&text[finding.range]) {
-                    let what_to_do = "take it out, or commit that file yourself if it is harmless";
-                    return Some(format!("the change was not pushed: {name:?} holds what looks like a secret ({kind}): {what_to_do}"));
+                    return Some(KeptBack::LooksSecret { path: &name, kind }.sentence(language));
                 }
             }
         }
@@ -62,7 +59,7 @@ mod tests {
         let redactor = Redactor::new();
         redactor.register("DEPLOY_KEY", &Secret::new("kX9vQ2mL7pRt4wZs8nBc"));
         let token = format!("ghp_{}", "16C7e42F292c6912E7710c838347Ae178B4a");
-        let reason = |files: &[Changed]| of_files(&redactor, files);
+        let reason = |files: &[Changed]| of_files(&redactor, files, Language::English);
         let live = r#"the change was not pushed: "a.py" holds DEPLOY_KEY, a secret of this service"#;
         assert_eq!(reason(&[file("b", "", "x"), file("a.py", "", "k = 'kX9vQ2mL7pRt4wZs8nBc'")]).as_deref(), Some(live));
         assert_eq!(reason(&[file("a.py", "", "6b5839765132\n6d4c37705274\n34775a73386e4263")]).as_deref(), Some(live));

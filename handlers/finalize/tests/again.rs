@@ -1,7 +1,7 @@
 //! Twice, and after a crash between any two effects: one branch, one pull request, one comment.
 
 use domain::{NewJob, Outcome};
-use store::dlq;
+use store::{dlq, queue};
 use testkit::new_job;
 
 use crate::{World, asked, succeeded};
@@ -107,6 +107,36 @@ async fn how_a_job_ended_is_decided_before_anything_is_shown_and_holds() {
     let finalized = world.finalize(job_id, epoch, Outcome::Stopped).await.unwrap();
     assert_eq!((finalized.outcome, world.ended(job_id).await.outcome), (succeeded(), succeeded()));
     assert_eq!((world.branches().await.len(), world.pulls()[0]["title"].as_str()), (1, Some("Round once")));
+}
+
+#[tokio::test]
+async fn what_was_pushed_before_a_stop_is_told_by_whoever_finishes_it() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.changed(asked()).await;
+    // The worker dies after the push, before it could say so.
+    break_write(&world, "effects", "new.name = 'branch' and new.state = 'confirmed'").await;
+    world.finalize(job_id, epoch, succeeded()).await.unwrap_err();
+    world.test.execute("drop function go_away cascade").await;
+    queue::stop(&world.test.db, job_id).await.unwrap();
+    let epoch = world.take_over(job_id).await;
+    let finalized = world.finalize(job_id, epoch, Outcome::Stopped).await.unwrap();
+    assert_eq!((finalized.outcome, world.branches().await.len(), world.pulls().len()), (succeeded(), 1, 1));
+    assert_eq!(world.effects().await, "branch confirmed, pull_request confirmed");
+}
+
+#[tokio::test]
+async fn what_was_meant_to_be_pushed_before_a_stop_and_was_not_is_not_pushed_after_it() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.changed(asked()).await;
+    break_write(&world, "effects", "new.name = 'branch' and new.state = 'confirmed'").await;
+    world.finalize(job_id, epoch, succeeded()).await.unwrap_err();
+    world.test.execute("drop function go_away cascade").await;
+    // As if the worker had died between its intent and the push.
+    world.repository.git(&["branch", "-D", &world.branches().await[0]]).await;
+    queue::stop(&world.test.db, job_id).await.unwrap();
+    let epoch = world.take_over(job_id).await;
+    let finalized = world.finalize(job_id, epoch, succeeded()).await.unwrap();
+    assert_eq!((finalized.outcome, world.branches().await.len(), world.pulls().len()), (Outcome::Stopped, 0, 0));
 }
 
 fn dead() -> Outcome {

@@ -1,7 +1,8 @@
 //! What becomes of a job's result.
 
-use domain::{CapReached, JobInput, Kind, MicroUsd, NewJob, Outcome};
+use domain::{CapReached, JobInput, Kind, MicroUsd, NewJob, Outcome, Trigger};
 use serde_json::json;
+use store::{jobs, outbox, queue, steps};
 use testkit::new_job;
 
 use crate::{FIXED, World, asked, succeeded};
@@ -56,7 +57,6 @@ async fn a_change_becomes_a_branch_and_a_draft_pull_request_and_the_job_ends() {
 async fn what_an_unfinished_job_did_is_kept_and_says_that_it_is_unfinished() {
     for (outcome, words) in [
         (Outcome::Capped { cap: CapReached::Tokens }, "stopped at its cap on tokens"),
-        (Outcome::Stopped, "stopped on request"),
         (Outcome::Failed { cause: "the model refused".to_owned() }, "failed: the model refused"),
     ] {
         let world = World::new().await;
@@ -89,7 +89,49 @@ async fn a_job_that_never_began_tells_the_issue_what_happened() {
     world.finalize(job_id, epoch, Outcome::Stopped).await.unwrap();
     let [comment] = &world.comments()[..] else { panic!("one comment") };
     let body = comment["body"].as_str().unwrap();
-    assert!(body.contains("the job stopped on request") && body.contains("0 steps, 0 tokens, $0.000000, 0.0 s with no model."), "{body}");
+    let words = "The job was stopped on request. Nothing had been done yet, and nothing was pushed.";
+    assert!(body.contains(words) && body.contains("0 steps, 0 tokens, $0.000000, 0.0 s with no model."), "{body}");
+}
+
+#[tokio::test]
+async fn nothing_is_pushed_of_a_job_that_was_stopped_and_the_person_is_told_what_is_kept() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.changed(asked()).await;
+    queue::stop(&world.test.db, job_id).await.unwrap();
+    let links = world.finalize(job_id, epoch, Outcome::Stopped).await.unwrap().links;
+    assert_eq!((world.branches().await, world.pulls().len(), links.branch, links.pull_request), (vec![], 0, None, None));
+    let [comment] = &world.comments()[..] else { panic!("one comment") };
+    let kept = format!("Nothing was pushed. What was done until then is kept: `codeteam show {job_id} --diff` shows the change.");
+    assert!(comment["body"].as_str().unwrap().contains(&kept), "{comment}");
+    assert_eq!(world.ended(job_id).await.outcome, Outcome::Stopped);
+    assert_eq!(world.effects().await, "comment confirmed");
+    let (tree, _) = steps::checkpoint(&world.test.db, job_id, 1).await.unwrap().expect("it is kept");
+    assert!(!tree.is_empty());
+}
+
+#[tokio::test]
+async fn a_stop_that_comes_before_the_push_undoes_the_end_that_was_decided() {
+    let world = World::new().await;
+    let (job_id, epoch) = world.changed(asked()).await;
+    queue::decide(&world.test.db, job_id, epoch, &succeeded()).await.unwrap();
+    queue::stop(&world.test.db, job_id).await.unwrap();
+    let finalized = world.finalize(job_id, epoch, succeeded()).await.unwrap();
+    assert_eq!((&finalized.outcome, world.branches().await, world.pulls().len()), (&Outcome::Stopped, vec![], 0));
+    assert_eq!(world.ended(job_id).await.outcome, Outcome::Stopped);
+    assert_eq!(world.comments().len(), 1);
+}
+
+#[tokio::test]
+async fn why_a_job_ended_without_a_result_is_said_once_where_people_are_told_how_it_goes() {
+    let failed = Outcome::Failed { cause: "the model refused".to_owned() };
+    for (outcome, comments) in [(Outcome::Stopped, 0), (failed, 0), (succeeded(), 1)] {
+        let world = World::new().await;
+        let trigger = Trigger::Label { label: "mechanic".to_owned() };
+        let (job_id, epoch) = world.job(NewJob { trigger, ..asked() }).await;
+        outbox::open(&world.test.db, &jobs::get(&world.test.db, job_id).await.unwrap().job).await.unwrap();
+        world.finalize(job_id, epoch, outcome.clone()).await.unwrap();
+        assert_eq!(world.comments().len(), comments, "{outcome:?}");
+    }
 }
 
 #[tokio::test]
@@ -130,7 +172,7 @@ async fn a_change_that_leaves_nothing_to_decide_closes_its_issue_and_an_unfinish
         let Outcome::Succeeded { finish } = succeeded() else { unreachable!("it is a success") };
         let outcome = match settled {
             true => Outcome::Succeeded { finish: domain::Finish { needs_human: None, ..finish } },
-            false => Outcome::Stopped,
+            false => Outcome::Capped { cap: CapReached::Time },
         };
         let (job_id, epoch) = world.changed(asked()).await;
         world.finalize(job_id, epoch, outcome).await.unwrap();

@@ -9,6 +9,7 @@ use config::failure;
 use dispatch::HandlerError;
 use domain::project::{self, FILE, Fault, Project, Read};
 use git::{Checkout, CommitId, CommittedFile, GitError};
+use github::words::{Language, Note};
 
 use crate::maps::Maps;
 
@@ -36,23 +37,30 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Reads it for a job that asks for `task`. Of a review, `against` is what the change is compared with: there, and not at
-    /// the head, lies the repository's own word. Five processes, one more where the advice lies elsewhere and is not there.
-    pub(crate) async fn read(checkout: &Checkout, maps: &Maps, task: &str, against: Option<&CommitId>) -> Result<Self, HandlerError> {
+    /// Reads it for a job that asks for `task`, with notes in its language. Of a review, `against` is what the change is compared
+    /// with: there, and not at the head, lies the repository's own word. Five processes, one more where the advice lies elsewhere
+    /// and is not there.
+    pub(crate) async fn read(
+        checkout: &Checkout,
+        maps: &Maps,
+        (task, language): (&str, Language),
+        against: Option<&CommitId>,
+    ) -> Result<Self, HandlerError> {
         let trusted = against.unwrap_or(checkout.base());
         let Read { project, faults } = match checkout.read_file_at(trusted, FILE, project::MOST_BYTES).await {
             Ok(file) => file.map(|bytes| project::read(&bytes)).unwrap_or_default(),
             Err(GitError::TooLarge { .. }) => Read::too_large(),
             Err(error) => return Err(failure::of_git(error)),
         };
-        let refuses_changes = faults.iter().find(|fault| fault.hides_paths).map(refusal);
+        let refuses_changes = faults.iter().find(|fault| fault.hides_paths);
+        let refuses_changes = refuses_changes.map(|fault| Note::NothingAllowed { fault: &fault.to_string() }.sentence(language));
         let mut notes: Vec<String> = faults.iter().map(Fault::to_string).collect();
         let instructions = match &project.instructions {
             None => advice(checkout, trusted, ADVICE).await?,
             Some(path) => match advice(checkout, trusted, path).await? {
                 Some(text) => Some(text),
                 None => {
-                    notes.push(format!("{FILE} names {path:?} as its instructions, and there is no such file; {ADVICE} holds instead"));
+                    notes.push(Note::NoAdvice { file: FILE, path, instead: ADVICE }.sentence(language));
                     advice(checkout, trusted, ADVICE).await?
                 }
             },
@@ -87,10 +95,6 @@ async fn found_tests(checkout: &Checkout, files: &[CommittedFile], task: &str) -
     let contents = checkout.read_files(&wanted).await.map_err(failure::of_git)?;
     let texts = wanted.iter().zip(contents).map(|(file, bytes)| (file.path.clone(), String::from_utf8_lossy(&bytes).into_owned()));
     Ok(listing.detect(&texts.collect()))
-}
-
-fn refusal(fault: &Fault) -> String {
-    format!("{fault}; so nobody knows which paths may be changed, and nothing was begun: repair the file and ask again")
 }
 
 async fn advice(checkout: &Checkout, commit: &CommitId, path: &str) -> Result<Option<String>, HandlerError> {

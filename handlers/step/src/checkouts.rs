@@ -15,6 +15,7 @@ use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, JobId};
 use failpoints::fail_point;
 use git::{Checkout, CommitId, Git, GitError};
+use github::words::{Language, Note};
 use github::{Access, Forge};
 use process::Sandbox;
 use store::Db;
@@ -128,7 +129,7 @@ impl Checkouts {
         self.walls.raise(&folder, &[checkout.workspace(), &home(&folder)?])?;
         let opened = self.job_checkout(checkout, Arc::clone(&said), &folder)?;
         let mut notes = said.notes.clone();
-        notes.extend(self.fetched(&opened, is_as_in_base, path, ctx).await?);
+        notes.extend(self.fetched(&opened, is_as_in_base, (path, Language::of(&job.input)), ctx).await?);
         fail_point!(BeforePrepared);
         let prepared = Prepared {
             base_commit: base.as_str(),
@@ -145,14 +146,20 @@ impl Checkouts {
 
     /// Fetches what the job depends on, if it may; what a person should know about its network. What the job itself has
     /// changed must not say what is fetched, and from where.
-    async fn fetched(&self, checkout: &JobCheckout, is_as_in_base: bool, path: &str, ctx: &Ctx) -> Result<Vec<String>, HandlerError> {
+    async fn fetched(
+        &self,
+        checkout: &JobCheckout,
+        is_as_in_base: bool,
+        (path, language): (&str, Language),
+        ctx: &Ctx,
+    ) -> Result<Vec<String>, HandlerError> {
         let given = self.walls.network(checkout.base.project.network);
         let Some(proxy) = given.fetches else { return Ok(given.told.filter(|_| given.is_refused).into_iter().collect()) };
         if !is_as_in_base {
-            return Ok(vec!["dependencies: not fetched again, since the job has changed files that say what is fetched".to_owned()]);
+            return Ok(vec![Note::NotFetchedAgain.sentence(language)]);
         }
         let environment = environment(path, &checkout.home);
-        Ok(prepare::fetch(&checkout.sandbox, proxy, checkout.git.workspace(), &environment, &ctx.cancel).await?)
+        Ok(prepare::fetch(&checkout.sandbox, proxy, checkout.git.workspace(), (&environment, language), &ctx.cancel).await?)
     }
 
     fn job_checkout(&self, git: Checkout, base: Arc<Base>, folder: &Path) -> Result<JobCheckout, HandlerError> {
@@ -213,7 +220,7 @@ impl Checkouts {
             None => known_against(db, job).await?,
         };
         let task = format!("{}\n{}", job.input.title, job.input.body);
-        let read = Arc::new(Base::read(checkout, &self.maps, &task, against.as_ref()).await?);
+        let read = Arc::new(Base::read(checkout, &self.maps, (&task, Language::of(&job.input)), against.as_ref()).await?);
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).insert(folder, Arc::clone(&read));
         Ok(read)
     }

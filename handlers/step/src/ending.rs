@@ -10,6 +10,7 @@ use git::{Checkpoint, TreeId};
 use redact::told;
 use store::effects::{self, EffectName};
 use store::hand_over::{self, Refusal};
+use store::outbox;
 use store::questions::{self, Answer};
 
 use crate::checkouts::JobCheckout;
@@ -69,11 +70,14 @@ impl Step {
         Ok(Some(StepResponse::Waits { reason: format!("it asks: {question}") }))
     }
 
-    /// Writes the question to the issue that asked, into the job's one comment there.
+    /// Writes the question to the issue that asked, into the job's one comment there. Where people are told how it goes, they see it.
     async fn show_question(&self, turn: &Turn<'_>, finish: &Finish, question: &str) -> Result<(), HandlerError> {
         let job = &turn.work.job;
         let Some(number) = job.input.number else { return Ok(()) };
         let (job_id, epoch) = (job.job_id, turn.epoch);
+        if outbox::is_told(&self.db, job_id).await.map_err(failure::of_store)? {
+            return Ok(());
+        }
         let marker = github::job_marker(job_id);
         let body = format!(
             "{}\n\n**A person has to decide:** {}\n\nThe job waits for a week. It goes on with the answer: \

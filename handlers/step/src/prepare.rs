@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use agent::Environment;
 use anyhow::Result;
+use github::words::{Language, Note};
 use process::sandbox::{Network, Proxy};
 use process::{Command, Output, Sandbox};
 use tokio::time::Instant;
@@ -87,7 +88,7 @@ pub(crate) async fn fetch(
     sandbox: &Sandbox,
     proxy: Proxy,
     workspace: &Path,
-    environment: &Environment,
+    (environment, language): (&Environment, Language),
     cancel: &CancellationToken,
 ) -> Result<Vec<String>> {
     let started = Instant::now();
@@ -99,15 +100,13 @@ pub(crate) async fn fetch(
             _ => manager.command,
         };
         let said = command.join(" ");
+        let failed = |how: &str| Note::FetchFailed { command: &said, how }.sentence(language);
         if let Some(line) = unfetchable(workspace, manager.file) {
-            notes.push(format!(
-                "dependencies: `{said}` was not run, since {} has {line:?}: only plain names and versions are fetched",
-                manager.file
-            ));
+            notes.push(Note::NotFetchable { command: &said, file: manager.file, line: &line }.sentence(language));
             continue;
         }
         let Some(left) = CAP.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) else {
-            notes.push(format!("dependencies: `{said}` was not run: fetching had taken {} s", CAP.as_secs()));
+            notes.push(Note::NoTimeToFetch { command: &said, seconds: CAP.as_secs() }.sentence(language));
             continue;
         };
         let run = Command::new(command[0])
@@ -124,13 +123,13 @@ pub(crate) async fn fetch(
             .output_cap(OUTPUT_BYTES)
             .sandbox(sandbox.clone());
         match process::run(run, cancel).await {
-            Ok(output) if output.exit.success() => notes.push(format!("dependencies: `{said}` fetched them")),
-            Ok(output) => notes.push(format!("dependencies: `{said}`: {}", failure(&output))),
-            Err(error @ process::ProcessError::NotFound { .. }) => notes.push(format!("dependencies: `{said}`: {error}")),
+            Ok(output) if output.exit.success() => notes.push(Note::Fetched { command: &said }.sentence(language)),
+            Ok(output) => notes.push(failed(&failure(&output))),
+            Err(error @ process::ProcessError::NotFound { .. }) => notes.push(failed(&error.to_string())),
             Err(error) => return Err(error.into()),
         }
     }
-    notes.extend(proxy.refused().into_iter().map(|refused| format!("dependencies: the proxy refused: {refused}")));
+    notes.extend(proxy.refused().into_iter().map(|refused| Note::NotReached { what: &refused.to_string() }.sentence(language)));
     Ok(notes)
 }
 

@@ -196,6 +196,18 @@ pub fn still_runs(language: Language) -> &'static str {
     )
 }
 
+/// Why nobody will read a hint of so many characters, of which it may have `most`.
+pub fn hint_not_read(language: Language, chars: usize, most: usize) -> String {
+    match (chars, language) {
+        (0, Language::English) => "The hint is empty: say what the next step should know.".to_owned(),
+        (0, Language::Portuguese) => "A dica está vazia: diga o que o próximo passo deve saber.".to_owned(),
+        (chars, Language::English) if chars > most => format!("The hint has {chars} characters: at most {most}."),
+        (chars, Language::Portuguese) if chars > most => format!("A dica tem {chars} caracteres: no máximo {most}."),
+        (_, Language::English) => "The job is about to end or has ended: no further step will read a hint.".to_owned(),
+        (_, Language::Portuguese) => "A tarefa está para terminar ou já terminou: nenhum passo vai mais ler uma dica.".to_owned(),
+    }
+}
+
 fn none(language: Language) -> &'static str {
     language.pick("Nobody has asked for a job here yet.", "Ninguém pediu uma tarefa aqui ainda.")
 }

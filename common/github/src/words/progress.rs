@@ -28,6 +28,8 @@ pub struct Progress {
     pub tools: Vec<String>,
     /// Where its result is.
     pub links: Vec<Link>,
+    /// What its preparation noted: told at the end where there is no result to tell it with.
+    pub notes: Vec<String>,
 }
 
 /// A place to look at.
@@ -77,8 +79,12 @@ pub enum Stage {
 pub fn comment(progress: &Progress, language: Language, marker: &str) -> String {
     let mut text = format!("**AI Code Team** · {}\n\n{}\n", headline(progress, language), table(progress, language));
     text.push_str(&checklist(progress, language));
-    if let Some(detail) = detail(&progress.stage, language) {
+    if let Some(detail) = detail(progress, language) {
         text.push_str(&format!("\n{detail}\n"));
+    }
+    if !progress.notes.is_empty() && matches!(&progress.stage, Stage::Ended { outcome } if !matches!(outcome, Outcome::Succeeded { .. })) {
+        let notes: String = progress.notes.iter().map(|note| format!("- {note}\n")).collect();
+        text.push_str(&format!("\n{}\n\n{notes}", language.pick("Notes:", "Observações:")));
     }
     let steering = match progress.stage {
         Stage::Ended { ref outcome } => next_command(outcome, language),
@@ -104,7 +110,7 @@ pub fn check_run(progress: &Progress, language: Language, commit: &str) -> Check
     };
     let mut summary = format!("{}\n", table(progress, language));
     summary.push_str(&checklist(progress, language));
-    if let Some(detail) = detail(&progress.stage, language) {
+    if let Some(detail) = detail(progress, language) {
         summary.push_str(&format!("\n{detail}\n"));
     }
     CheckRun {
@@ -227,9 +233,9 @@ impl Link {
 }
 
 /// What a person should know beside the headline: a question, a cause, what was kept.
-fn detail(stage: &Stage, language: Language) -> Option<String> {
+fn detail(progress: &Progress, language: Language) -> Option<String> {
     let kept = language.pick("What was done until then is kept.", "O que foi feito até ali está guardado.");
-    match stage {
+    match &progress.stage {
         Stage::Asks { question } => {
             let how = language.pick("Answer with", "Responda com");
             Some(format!("**{question}**\n\n{how} `/codeteam hint …`."))
@@ -251,9 +257,23 @@ fn detail(stage: &Stage, language: Language) -> Option<String> {
             }
             Outcome::Failed { cause } | Outcome::Dead { cause } => Some(format!("{cause}\n\n{kept}")),
             Outcome::Refused { reason } => Some(reason.clone()),
-            Outcome::Stopped => Some(kept.to_owned()),
+            Outcome::Stopped => Some(kept_of_stopped(progress.job_id, progress.spent.steps, language)),
         },
         Stage::Queued | Stage::Working | Stage::Sleeps | Stage::Stopping => None,
+    }
+}
+
+/// What is left of a job that was stopped, and how a person gets at it: nothing of it was pushed.
+pub fn kept_of_stopped(job_id: JobId, steps: u32, language: Language) -> String {
+    match (steps, language) {
+        (0, Language::English) => "Nothing had been done yet, and nothing was pushed.".to_owned(),
+        (0, Language::Portuguese) => "Nada tinha sido feito ainda, e nada foi enviado.".to_owned(),
+        (_, Language::English) => {
+            format!("Nothing was pushed. What was done until then is kept: `codeteam show {job_id} --diff` shows the change.")
+        }
+        (_, Language::Portuguese) => {
+            format!("Nada foi enviado. O que foi feito até ali está guardado: `codeteam show {job_id} --diff` mostra a mudança.")
+        }
     }
 }
 
@@ -291,6 +311,7 @@ mod tests {
             base: Some("1a2b3c4d5e6f7a8b9c0d1a2b3c4d5e6f7a8b9c0d".to_owned()),
             tools: vec!["edit_file".to_owned(), "shell".to_owned()],
             links: Vec::new(),
+            notes: vec!["dependencies: `cargo fetch` fetched them".to_owned()],
         }
     }
 
@@ -334,6 +355,17 @@ mod tests {
         let failed = progress(Stage::Ended { outcome: Outcome::Failed { cause: "no branch \"main\"".to_owned() } });
         let text = comment(&failed, Language::Portuguese, "");
         assert!(text.contains("no branch \"main\"") && text.contains("guardado") && text.contains("De novo: `/codeteam retry`."), "{text}");
+    }
+
+    #[test]
+    fn a_stopped_job_says_that_nothing_was_pushed_and_how_to_get_what_is_kept() {
+        let stopped = progress(Stage::Ended { outcome: Outcome::Stopped });
+        let text = comment(&stopped, Language::English, "");
+        let how = "Nothing was pushed. What was done until then is kept: `codeteam show 019ac000-0000-7000-8000-0000000000aa --diff`";
+        assert!(text.contains(how) && text.contains("Again: `/codeteam retry`."), "{text}");
+        assert!(text.contains("\nNotes:\n\n- dependencies: `cargo fetch` fetched them\n"), "{text}");
+        let early = Progress { spent: Spent::default(), ..stopped };
+        assert!(comment(&early, Language::Portuguese, "").contains("Nada tinha sido feito ainda, e nada foi enviado."));
     }
 
     #[test]
