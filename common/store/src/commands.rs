@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use domain::{Command, CommandId, CommentRef, Epoch, JobId, Kind, NewCommand, OutcomeName, Trigger};
+use domain::{Command, CommandId, CommentRef, Epoch, JobId, JobInput, Kind, NewCommand, NewJob, OutcomeName, Trigger};
 use serde_json::Value;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use crate::enqueue::{Delivery, Enqueued, record};
+use crate::enqueue::{Delivery, Enqueued, enqueue, record};
 use crate::error::parse;
 use crate::hints::{self, Given};
+use crate::jobs::{self, Job};
 use crate::json::{json, text};
 use crate::wake::{self, Signal};
 use crate::{Db, StoreError};
@@ -221,6 +222,22 @@ pub async fn hint(db: &Db, held: &HeldCommand, job_id: JobId, hint: &str, by: &s
     Ok(Some(given))
 }
 
+/// Asks for a job that was refused once more, at most once for each `key`: as `requester` wants it, by `trigger`. It waits for triage
+/// as any request does, since nothing of it was looked at but who asked.
+///
+/// # Errors
+/// [`StoreError::NoJob`], or those of the database.
+pub async fn ask_again(db: &Db, refused: JobId, trigger: Trigger, requester: &str, key: &str) -> Result<JobId, StoreError> {
+    let Job { repository, remote, kind, model, input, caps, .. } = jobs::get(db, refused).await?.job;
+    let input = JobInput { requester: Some(requester.to_owned()), ..input };
+    let again = NewJob { repository, remote, input, kind, mode: None, model, caps, priority: 0, trigger, idempotency_key: None };
+    match enqueue(db, &again, Some(key), None, Some(refused)).await? {
+        Enqueued::New(job_id) | Enqueued::Known(job_id) => Ok(job_id),
+        Enqueued::Ignored(reason) => Err(StoreError::Refused(reason)),
+        Enqueued::Command(_) | Enqueued::KnownCommand(_) => unreachable!("only a delivery can be a command"),
+    }
+}
+
 /// The newest jobs of an issue or pull request, newest first: those that it asked for, and the one that opened it.
 ///
 /// # Errors
@@ -264,7 +281,7 @@ pub async fn jobs_of(db: &Db, repository: &str, number: u64) -> Result<Vec<Candi
 /// # Errors
 /// Those of the database, or a row that this release cannot read.
 pub async fn job_of(db: &Db, repository: &str, job_id: JobId) -> Result<Option<Candidate>, StoreError> {
-    match crate::jobs::get(db, job_id).await {
+    match jobs::get(db, job_id).await {
         Ok(standing) if standing.job.repository.eq_ignore_ascii_case(repository) => Ok(Some(Candidate {
             job_id,
             kind: standing.job.kind,

@@ -277,7 +277,8 @@ pub async fn list(db: &Db, before: Option<JobId>, limit: u32) -> Result<Vec<List
 /// Writes a new job that repeats a finished one, in `mode` if given.
 ///
 /// # Errors
-/// [`StoreError::Refused`] while the job is not finished, [`StoreError::NoJob`] when there is none.
+/// [`StoreError::Refused`] while the job is not finished, and for one that was refused before its pull request was looked at where
+/// `mode` would pass that by; [`StoreError::NoJob`] when there is none.
 pub async fn retry(db: &Db, job_id: JobId, mode: Option<Mode>) -> Result<JobId, StoreError> {
     retry_once(db, job_id, mode, None).await
 }
@@ -290,6 +291,13 @@ pub async fn retry_once(db: &Db, job_id: JobId, mode: Option<Mode>, key: Option<
     let Job { repository, remote, kind, mode: old_mode, model, input, caps, finished, .. } = get(db, job_id).await?.job;
     if finished.is_none() {
         return Err(StoreError::Refused(format!("job {job_id} is not finished: stop it first, or wait")));
+    }
+    let was_refused = finished.as_ref().is_some_and(|finished| matches!(finished.outcome, Outcome::Refused { .. }));
+    if was_refused && input.is_pull_request && mode.or(old_mode).is_some() {
+        let number = input.number.unwrap_or_default();
+        return Err(StoreError::Refused(format!(
+            "job {job_id} was refused before pull request #{number} was looked at: retry it without a mode, or ask again on the pull request"
+        )));
     }
     // Another mode has other caps and models: what was asked of the old one does not fit it.
     let same_mode = mode.is_none() || mode == old_mode;

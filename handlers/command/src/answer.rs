@@ -5,6 +5,7 @@ use dispatch::HandlerError;
 use domain::{Emotion, JobId};
 use github::words::{self, Language, Line, Place, Refusal};
 use store::commands::HeldCommand;
+use store::hints;
 use store::jobs::{self, Standing};
 use store::outbox::{self, NewPart, Part};
 
@@ -63,6 +64,11 @@ impl<'a> Answer<'a> {
 
     pub(crate) async fn still_runs(&self) -> Result<(), HandlerError> {
         self.say(words::still_runs(self.language).to_owned()).await
+    }
+
+    /// Why no step will read a hint.
+    pub(crate) async fn hint_not_read(&self, hint: &str) -> Result<(), HandlerError> {
+        self.say(words::hint_not_read(self.language, hint.trim().chars().count(), hints::MOST_CHARS)).await
     }
 
     /// Once for each person on each issue, jobs that were refused them included.

@@ -38,8 +38,8 @@ pub(crate) fn choose(command: &Command, jobs: &[Candidate]) -> Choice {
         Command::HeadMoved { .. } => {
             Choice::Jobs(running().filter(|job| job.kind == Kind::Review && job.begun).map(|job| job.job_id).collect())
         }
-        // What was refused is asked for again, not repeated: whoever asked it may not.
-        Command::Retry { .. } => match jobs.iter().find(|job| job.outcome != Some(OutcomeName::Refused)) {
+        // What somebody else was refused comes last: it never began.
+        Command::Retry { .. } => match jobs.iter().find(|job| job.outcome != Some(OutcomeName::Refused)).or(jobs.first()) {
             Some(Candidate { outcome: None, .. }) => Choice::StillRuns,
             Some(job) => Choice::Ended(job.job_id),
             None => Choice::None,
@@ -109,13 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_means_the_newest_job_once_it_has_ended_and_was_not_refused() {
+    fn a_retry_means_the_newest_job_once_it_has_ended_and_one_that_was_refused_where_there_is_no_other() {
         let retry = Command::Retry { mode: Some(Mode::Genius) };
         let refused = job(Kind::Change, label("mechanic"), Some(OutcomeName::Refused));
         let ended = job(Kind::Change, label("mechanic"), Some(OutcomeName::Capped));
         let running = job(Kind::Change, label("mechanic"), None);
         assert_eq!(choose(&retry, &[refused.clone(), ended.clone()]), Choice::Ended(ended.job_id));
         assert_eq!(choose(&retry, &[running, ended]), Choice::StillRuns);
-        assert_eq!(choose(&retry, &[refused]), Choice::None);
+        assert_eq!(choose(&retry, std::slice::from_ref(&refused)), Choice::Ended(refused.job_id));
+        assert_eq!(choose(&retry, &[]), Choice::None);
     }
 }

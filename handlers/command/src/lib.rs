@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use config::{Configured, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
-use domain::{Command, CommandId, JobId, NewCommand};
+use domain::{Command, CommandId, JobId, Mode, NewCommand, Outcome, Trigger};
 use failpoints::fail_point;
 use github::{Forge, Permission, Triggers};
 use serde::{Deserialize, Serialize};
@@ -125,8 +125,7 @@ impl CommandHandler {
                 return self.hint(held, &answer, &text, &jobs).await;
             }
             (Command::Retry { mode }, Choice::Ended(job_id)) => {
-                let key = format!("command:{}", held.command_id);
-                let again = jobs::retry_once(&self.db, job_id, *mode, Some(&key)).await.map_err(failure::of_store)?;
+                let again = self.again(held, job_id, *mode).await?;
                 answer.seen().await?;
                 vec![again]
             }
@@ -163,6 +162,21 @@ impl CommandHandler {
         };
         jobs.retain(|job| commands::is_meant(job.job_id, asked.asked_at));
         Ok(jobs)
+    }
+
+    /// Writes `job_id` again, once for this command. What was refused goes through triage again, as its person's own request: their
+    /// permission counts now.
+    async fn again(&self, held: &HeldCommand, job_id: JobId, mode: Option<Mode>) -> Result<JobId, HandlerError> {
+        let key = format!("command:{}", held.command_id);
+        let job = jobs::get(&self.db, job_id).await.map_err(failure::of_store)?.job;
+        let was_refused = job.finished.as_ref().is_some_and(|finished| matches!(finished.outcome, Outcome::Refused { .. }));
+        let again = if was_refused {
+            let trigger = asked_anew(&job.trigger, mode, &held.asked, &self.triggers);
+            commands::ask_again(&self.db, job_id, trigger, &held.asked.actor, &key).await
+        } else {
+            jobs::retry_once(&self.db, job_id, mode, Some(&key)).await
+        };
+        again.map_err(failure::of_store)
     }
 
     /// Asks each to stop; those that were stopped. One that ended meanwhile needs no stop.
@@ -207,7 +221,7 @@ impl CommandHandler {
             Ok(None) => Err(lost(held)),
             Err(StoreError::Refused(why)) => {
                 if !held.asked.command.follows_from_an_event() {
-                    answer.say(why.clone()).await?;
+                    answer.hint_not_read(text).await?;
                 }
                 self.done(held, &json!({ "done": command, "jobs": others, "refused": why })).await?;
                 Ok(Handled::Done { command_id, command, jobs: others.to_vec() })
@@ -222,6 +236,20 @@ impl CommandHandler {
             false => Err(lost(held)),
         }
     }
+}
+
+/// What starts a job that was refused, when somebody else asks for it: their command, for the mode that it names or the first one
+/// asked for. A review says itself what it wants.
+fn asked_anew(first: &Trigger, mode: Option<Mode>, asked: &NewCommand, triggers: &Triggers) -> Trigger {
+    if !first.is_of_forge() || matches!(first, Trigger::Review { .. }) {
+        return first.clone();
+    }
+    let mode = match mode.or_else(|| triggers.mode(first)) {
+        Some(Mode::Mechanic) => format!(" {}", triggers.mechanic),
+        Some(Mode::Genius) => format!(" {}", triggers.genius),
+        None => String::new(),
+    };
+    Trigger::Command { command: format!("/codeteam retry{mode}"), comment: asked.comment }
 }
 
 fn lost(held: &HeldCommand) -> HandlerError {

@@ -188,10 +188,10 @@ async fn a_hint_reaches_the_running_job_once_and_is_refused_by_one_that_ends() {
     queue::stop(&world.test.db, job_id).await.unwrap();
     world.asked("bea", hint).await;
     assert_eq!(world.handle().await["jobs"], json!([]));
-    assert_eq!(world.said().await[2], format!("job {job_id} is about to end: no further step will read a hint"));
+    assert_eq!(world.said().await[2], "The job is about to end or has ended: no further step will read a hint.");
     world.asked("bea", Command::Hint { text: String::new() }).await;
     world.handle().await;
-    assert!(world.said().await[4].starts_with("the hint is empty"), "{:?}", world.said().await);
+    assert!(world.said().await[4].starts_with("The hint is empty"), "{:?}", world.said().await);
 }
 
 #[tokio::test]
@@ -207,6 +207,29 @@ async fn a_retry_writes_the_newest_ended_job_again_in_the_mode_that_is_asked_for
     let standing = jobs::get(&world.test.db, again).await.unwrap().job;
     assert_eq!((standing.retry_of, standing.mode, standing.input.number), (Some(job_id), Some(Mode::Genius), Some(7)));
     assert_eq!(world.said().await[1], "eyes");
+}
+
+#[tokio::test]
+async fn what_somebody_was_refused_is_begun_when_one_who_may_asks_for_it_and_only_then() {
+    for (mode, command) in [(None, "/codeteam retry genius"), (Some(Mode::Mechanic), "/codeteam retry mechanic")] {
+        let world = World::new().await;
+        let input = JobInput { number: Some(7), requester: Some("cid".to_owned()), ..new_job().input };
+        let genius = Trigger::Label { label: "genius".to_owned() };
+        let refused = world.write(NewJob { mode: None, trigger: genius, input, ..new_job() }).await;
+        let (_, epoch) = queue::claim_triage(&world.test.db, OwnerId::new(), None, queue::LEASE, None).await.unwrap().unwrap();
+        let outcome = Outcome::Refused { reason: "cid may not push".to_owned() };
+        finish::finish(&world.test.db, refused, epoch, &outcome, &json!({})).await.unwrap();
+        world.asked("cid", Command::Retry { mode }).await;
+        assert_eq!(world.handle().await["handled"], "refused");
+        world.asked("bea", Command::Retry { mode }).await;
+        let again: JobId = serde_json::from_value(world.handle().await["jobs"][0].clone()).unwrap();
+        let jobs::Standing { job, queue } = jobs::get(&world.test.db, again).await.unwrap();
+        let comment = Some(CommentRef { id: 31, at_line: false });
+        assert_eq!(job.trigger, Trigger::Command { command: command.to_owned(), comment });
+        assert_eq!((job.retry_of, job.mode, job.input.requester.as_deref()), (Some(refused), None, Some("bea")));
+        assert_eq!(queue.unwrap().waiting_for.as_deref(), Some("triage"), "nobody has looked at it yet");
+        assert_eq!(Triggers::default().mode(&job.trigger), Some(mode.unwrap_or(Mode::Genius)));
+    }
 }
 
 #[tokio::test]
