@@ -64,13 +64,13 @@ pub enum Command {
     Migrate(Migrate),
     /// List jobs, newest first.
     Jobs(Jobs),
-    /// Show a job: request, standing, steps, effects, ledger, links.
-    Show(JobRef),
+    /// Show a job: request, standing, steps, effects, ledger, links; or the change as it stands.
+    Show(Show),
     /// Follow a job until it ends.
     Watch(JobRef),
     /// Tell a job something that its next step reads.
     Hint(Hint),
-    /// Stop a job; what it did so far is kept.
+    /// Stop a job: nothing of it is pushed, and what it did so far is kept (`show --diff`).
     Stop(JobRef),
     /// Do a finished job again, as a new one.
     Retry(Retry),
@@ -117,6 +117,17 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `codeteam show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Which job.
+    #[command(flatten)]
+    pub job: JobRef,
+    /// The change after the last step that is stored, as `git apply` takes it, instead of everything else.
+    #[arg(long)]
+    pub diff: bool,
 }
 
 /// `codeteam doctor`.

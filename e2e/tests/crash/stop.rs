@@ -24,6 +24,12 @@ async fn stop_ends_a_job_during_a_tool_and_the_tool_with_it() {
     scene.waits().await;
     stop(&scene, worker).await;
     assert_eq!(scene.model.calls(), [1, 1, 1, 0]);
+    // Nothing was pushed, and what the last whole step left is there for whoever wants it.
+    assert_eq!(scene.db.value("select string_agg(name, ' ') from effects").await, "");
+    let kept = scene.command(["show", &scene.job_id, "--diff"]).run().await;
+    kept.expect(0, &["+++ b/greeting.txt", "+hello"]);
+    let shown = scene.command(["show", &scene.job_id, "--diff", "--json"]).run().await.json(0);
+    assert!(!shown["diff"].as_str().unwrap().contains("again"), "{shown}");
 }
 
 async fn stop(scene: &Scene, worker: Running) {

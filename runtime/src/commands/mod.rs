@@ -25,6 +25,7 @@ mod run;
 mod schedule;
 mod serve;
 mod show;
+mod show_diff;
 mod token;
 mod up;
 mod work;
@@ -102,7 +103,8 @@ async fn dispatch(cli: Cli, settings: Settings, unread: Option<String>) -> Outco
         Command::Invoke(args) => invoke::run(args, json, &connected(Settings { local_remotes: true, ..settings })).await,
         Command::Migrate(args) => migrate(args, settings).await,
         Command::Jobs(args) => jobs::run(args, json, &connected(settings)).await,
-        Command::Show(job) => show::run(job, json, &connected(settings)).await,
+        Command::Show(args) if args.diff => show_diff::run(args.job, json, &connected(settings)).await,
+        Command::Show(args) => show::run(args.job, json, &connected(settings)).await,
         Command::Watch(job) => follow::run(job, json, &connected(settings)).await,
         Command::Hint(args) => hint::run(args, json, &connected(settings)).await,
         Command::Schedule(command) => schedule::run(command, json, &connected(settings)).await,
