@@ -1,6 +1,7 @@
 //! `codeteam github`: an App is registered in a browser, looked at, and made up for what it missed.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use e2e::Codeteam;
 use process::{Exit, Signal};
@@ -45,9 +46,15 @@ fn attribute(page: &str, before: &str) -> String {
 /// Sets an App up as a person would with a browser: what the command said and the folder of its state.
 async fn set_up(server: &MockServer) -> (String, TempDir) {
     let state = tempfile::tempdir().unwrap();
+    (set_up_in(server, state.path(), "root").await, state)
+}
+
+/// The same with this folder of the state, for services of this user.
+async fn set_up_in(server: &MockServer, state: &Path, user: &str) -> String {
     let url = server.uri();
     let arguments = ["github", "setup", "--github", &url, "--url", "https://codeteam.example.com", "--organization", "acme", "--json"];
-    let running = Codeteam::new(arguments).state(state.path()).start();
+    let running = Codeteam::new(arguments).state(state).env("CODETEAM_USER", user);
+    let running = running.env("CODETEAM_CACHE_DIR", state.with_extension("cache")).start();
     let line = running.says("http://127.0.0.1:").await;
     let address = line.trim().trim_start_matches("http://").to_owned();
     let page = http::get(&address, "/").await;
@@ -70,7 +77,7 @@ async fn set_up(server: &MockServer) -> (String, TempDir) {
     assert!(String::from_utf8_lossy(&answer.body).contains("/apps/acme-codeteam/installations/new"), "{answer:?}");
     let (exit, said) = running.end(Signal::TERM).await;
     assert_eq!(exit, Exit::Code(0), "{said}");
-    (said, state)
+    said
 }
 
 #[tokio::test]
@@ -91,6 +98,21 @@ async fn an_app_is_registered_in_the_browser_and_only_its_owner_may_read_its_key
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
     let exposed = Codeteam::new(["github", "check"]).state(state.path()).run().await;
     exposed.expect(4, &["others may read or write it (mode 644)", "chmod 600"]);
+}
+
+#[tokio::test]
+async fn what_root_sets_up_belongs_to_the_user_that_services_become() {
+    const USER: u32 = 64_603;
+    let folder = tempfile::tempdir().unwrap();
+    if folder.path().metadata().unwrap().uid() != 0 {
+        return;
+    }
+    let (server, state) = (github(json!([])).await, folder.path().join("state"));
+    set_up_in(&server, &state, &USER.to_string()).await;
+    for (path, mode) in [(state.clone(), 0o711), (state.join("github-app.json"), 0o600)] {
+        let status = path.metadata().unwrap();
+        assert_eq!((status.uid(), status.permissions().mode() & 0o777), (USER, mode), "{}", path.display());
+    }
 }
 
 #[tokio::test]

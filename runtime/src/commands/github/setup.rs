@@ -26,6 +26,10 @@ pub(super) async fn run(args: Setup, json: bool, settings: Settings) -> Outcome 
     if file.exists() && !args.replace {
         return Err(Failure::Usage(format!("{} holds an App already: --replace replaces it", file.display())));
     }
+    // Where root sets the App up, services find folder and file as their own. Now, while nothing is given away yet.
+    if file.parent().is_some_and(|folder| !folder.exists()) {
+        config::prepare_service_folders()?;
+    }
     let site = Site::at(&args.github).map_err(|error| Failure::Usage(format!("--github: {error}")))?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let here = format!("http://{}", listener.local_addr()?);
@@ -65,7 +69,8 @@ fn store(credentials: &AppCredentials, file: &Path) -> anyhow::Result<()> {
     for (name, secret) in credentials.secrets() {
         Redactor::of_process().register(name, secret);
     }
-    Ok(credentials.save(file)?)
+    credentials.save(file)?;
+    config::give_to_service(file)
 }
 
 async fn finish(credentials: &AppCredentials, file: &Path, url: Option<&str>, json: bool, settings: Settings) -> Outcome {
