@@ -32,8 +32,13 @@ impl Connection {
 
     /// Sends a request and reads its answer.
     pub(crate) async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Response> {
+        self.send_with(method, path, "", body).await
+    }
+
+    /// The same with further headers, each a line with its end.
+    pub(crate) async fn send_with(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Response> {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{headers}\r\n",
             self.address,
             body.len()
         );

@@ -15,6 +15,7 @@ mod queue;
 mod sizes;
 mod spawn;
 mod step_cost;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ async fn run(arguments: &[&str]) -> Result<()> {
         ["ledger"] => ledger::run().await,
         ["spawn"] => spawn::run().await,
         ["sizes"] => sizes::run().await,
+        ["webhook"] => webhook::run().await,
         ["claim"] => claim::run(1).await,
         ["claim", "--pinned-minutes", minutes] => claim::run(minutes.parse().context("minutes are a whole number")?).await,
         ["queue"] => queue::run().await,
@@ -55,11 +57,12 @@ async fn run(arguments: &[&str]) -> Result<()> {
             edit_cost::run().await?;
             ledger::run().await?;
             sizes::run().await?;
+            webhook::run().await?;
             claim::run(1).await
         }
         other => {
             bail!(
-                "no benchmark {:?}; there are dispatch, step, spawn, edit, ledger, sizes, claim, all, and queue on its own",
+                "no benchmark {:?}; there are dispatch, step, spawn, edit, ledger, sizes, webhook, claim, all, and queue on its own",
                 other.join(" ")
             )
         }

@@ -63,7 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("testkit", &["domain", "process", "store"]),
     // Benchmarks drive the whole product, as its own commands do; the chaos suite carries it in its own binary, so
     // that what it kills is what was built with it. No other crate stands on `codeteam`.
-    ("benches", &["agent", "codeteam", "config", "dispatch", "domain", "llm", "process", "store", "testkit"]),
+    ("benches", &["agent", "codeteam", "config", "dispatch", "domain", "github", "llm", "process", "store", "testkit"]),
     ("chaos", &["codeteam", "failpoints", "process", "testkit"]),
     ("e2e", &["process"]),
 ];
