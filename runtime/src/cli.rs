@@ -192,6 +192,9 @@ pub struct Up {
     /// Jobs at the same time.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub slots: u16,
+    /// Seconds that each worker takes to come, as one does whose machine has to be found first.
+    #[arg(long, hide = true, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub start_delay: Option<f64>,
     /// Refuse to start where tools cannot run in a sandbox of at least this level: none, seccomp, landlock, uid or
     /// full (docs/sandbox.md).
     #[arg(long, value_name = "LEVEL")]
@@ -203,9 +206,6 @@ pub struct Up {
 pub struct Serve {
     /// Where the server listens.
     #[arg(long, default_value = "127.0.0.1:8787")]
-    /// Seconds that each worker takes to come, as one does whose machine has to be found first.
-    #[arg(long, hide = true, value_name = "SECONDS", value_parser = parse_seconds)]
-    pub start_delay: Option<f64>,
     pub listen: SocketAddr,
     /// Open the Lambda Invoke API, for callers that sign with the key in CODETEAM_INVOKE_ACCESS_KEY and
     /// CODETEAM_INVOKE_SECRET_KEY, or with one that is generated (0600, in the state directory).
@@ -296,6 +296,11 @@ fn parse_dollars(text: &str) -> Result<domain::MicroUsd, String> {
     }
 }
 
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=3_600.0).contains(seconds));
+    seconds.ok_or_else(|| "expected seconds, up to 3600".to_owned())
+}
+
 fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "expected an address such as 127.0.0.1:8787".to_owned())?;
     if address.ip().is_loopback() {
@@ -307,11 +312,6 @@ fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
 
 #[cfg(test)]
 mod tests {
-fn parse_seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|seconds| (0.0..=3_600.0).contains(seconds));
-    seconds.ok_or_else(|| "expected seconds, up to 3600".to_owned())
-}
-
     use clap::CommandFactory;
     use domain::MicroUsd;
 
