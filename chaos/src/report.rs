@@ -61,11 +61,13 @@ pub struct RunReport {
     pub recovery_again: Option<Spread>,
     /// From a give-back to the next claim.
     pub give_back: Option<Spread>,
-    /// From a stop to the last model call or tool call that began after it; 0 where none did.
+    /// From the moment when a person asked for a stop to its commit.
+    pub stop_committed: Option<Spread>,
+    /// From a stop's commit to the last model call, tool call or push that began after it; 0 where none did.
     pub begun_after_stop: Option<Spread>,
-    /// From a stop to the push that keeps what was done.
-    pub pushed_after_stop: Option<Spread>,
-    /// From a stop to the end of its job.
+    /// From a stop's commit to the end of the tool that ran; 0 where none did.
+    pub ran_after_stop: Option<Spread>,
+    /// From a stop's commit to the end of its job.
     pub ended_after_stop: Option<Spread>,
     /// How long it took, in seconds.
     pub took_s: f64,
@@ -89,8 +91,10 @@ pub struct Times {
     pub give_back: Vec<f64>,
     /// For [`RunReport::begun_after_stop`].
     pub begun_after_stop: Vec<f64>,
-    /// For [`RunReport::pushed_after_stop`].
-    pub pushed_after_stop: Vec<f64>,
+    /// For [`RunReport::stop_committed`].
+    pub stop_committed: Vec<f64>,
+    /// For [`RunReport::ran_after_stop`].
+    pub ran_after_stop: Vec<f64>,
     /// For [`RunReport::ended_after_stop`].
     pub ended_after_stop: Vec<f64>,
 }
@@ -133,7 +137,8 @@ impl RunReport {
         self.recovery_again = Spread::of(self.times.recovery_again.clone());
         self.give_back = Spread::of(self.times.give_back.clone());
         self.begun_after_stop = Spread::of(self.times.begun_after_stop.clone());
-        self.pushed_after_stop = Spread::of(self.times.pushed_after_stop.clone());
+        self.stop_committed = Spread::of(self.times.stop_committed.clone());
+        self.ran_after_stop = Spread::of(self.times.ran_after_stop.clone());
         self.ended_after_stop = Spread::of(self.times.ended_after_stop.clone());
         self.load = load();
     }
@@ -160,8 +165,9 @@ impl RunReport {
             ("taken over after a loss", self.recovery),
             ("after a further loss", self.recovery_again),
             ("after a give-back", self.give_back),
-            ("model and tool calls began after a stop", self.begun_after_stop),
-            ("what was done was pushed after a stop", self.pushed_after_stop),
+            ("stops were committed after they were asked for", self.stop_committed),
+            ("model calls, tool calls and pushes began after a stop", self.begun_after_stop),
+            ("tools ran on after a stop", self.ran_after_stop),
             ("jobs ended after a stop", self.ended_after_stop),
         ] {
             if let Some(Spread { count, p50_s, p99_s, max_s }) = spread {

@@ -15,9 +15,18 @@ const LOOK: Duration = Duration::from_millis(20);
 /// What a process's start is counted in, everywhere on Linux.
 const TICK: Duration = Duration::from_millis(10);
 
+/// When a command ran.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran {
+    /// When it began, the last time that it did.
+    pub began: Instant,
+    /// When it was seen last.
+    pub seen: Instant,
+}
+
 /// Looks at all processes again and again, until it is dropped.
 pub struct Watch {
-    began: Arc<Mutex<BTreeMap<String, Instant>>>,
+    ran: Arc<Mutex<BTreeMap<String, Ran>>>,
     over: Arc<AtomicBool>,
     looking: Option<JoinHandle<()>>,
 }
@@ -28,27 +37,29 @@ impl Watch {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start() -> Result<Self> {
-        let (began, over) = (Arc::<Mutex<BTreeMap<String, Instant>>>::default(), Arc::new(AtomicBool::new(false)));
-        let (seen, end) = (Arc::clone(&began), Arc::clone(&over));
+        let (ran, over) = (Arc::<Mutex<BTreeMap<String, Ran>>>::default(), Arc::new(AtomicBool::new(false)));
+        let (known, end) = (Arc::clone(&ran), Arc::clone(&over));
         let look = move || {
             while !end.load(Ordering::Relaxed) {
-                for (mark, at) in marked() {
-                    seen.lock()
+                for (mark, began) in marked() {
+                    let now = Ran { began, seen: Instant::now() };
+                    known
+                        .lock()
                         .unwrap_or_else(PoisonError::into_inner)
                         .entry(mark)
-                        .and_modify(|known| *known = at.max(*known))
-                        .or_insert(at);
+                        .and_modify(|known| *known = Ran { began: began.max(known.began), ..now })
+                        .or_insert(now);
                 }
                 std::thread::sleep(LOOK);
             }
         };
         let looking = std::thread::Builder::new().name("tools".to_owned()).spawn(look).context("no thread to watch processes")?;
-        Ok(Self { began, over, looking: Some(looking) })
+        Ok(Self { ran, over, looking: Some(looking) })
     }
 
-    /// When the command with each mark began, the last time that it did.
-    pub fn began(&self) -> BTreeMap<String, Instant> {
-        self.began.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// When the command with each mark ran.
+    pub fn ran(&self) -> BTreeMap<String, Ran> {
+        self.ran.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

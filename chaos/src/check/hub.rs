@@ -114,13 +114,7 @@ impl<'a> Shown<'a> {
 fn result(who: &str, ticket: &Ticket, books: &Books, own: &[&Option<String>], shown: &Shown<'_>, verdict: &mut Verdict) {
     let there = (own.len(), shown.pulls.len(), shown.results.len());
     let changes = Script::of_tag(&ticket.tag).is_some_and(|script| script.changes());
-    let right = match books.outcome.as_deref() {
-        Some("succeeded") if changes => there == (1, 1, 0),
-        Some("succeeded") => there == (0, 0, 1),
-        // Nobody could be told, which the job says of itself.
-        _ if books.unpublished.is_some() => there.0 <= 1 && there.1 <= 1 && there.2 <= 1,
-        _ => there == (1, 1, 0) || there == (0, 0, 1),
-    };
+    let right = is_right(books.outcome.as_deref(), changes, books.unpublished.is_some(), there);
     verdict.require(right, ONCE, || {
         format!("{who} ended as {:?} with (branches, pull requests, answers) {there:?}", books.outcome.as_deref().unwrap_or("nothing"))
     });
@@ -133,6 +127,19 @@ fn result(who: &str, ticket: &Ticket, books: &Books, own: &[&Option<String>], sh
                 format!("{who}: greeting.txt on its branch is {content:?}: expected {GREETING:?}")
             });
         }
+    }
+}
+
+/// Whether so many branches, pull requests and answers are right. What ended without a result says so in the comment that tells how
+/// it went, and what was stopped was not pushed.
+fn is_right(outcome: Option<&str>, changes: bool, unpublished: bool, there: (usize, usize, usize)) -> bool {
+    match outcome {
+        Some("succeeded") if changes => there == (1, 1, 0),
+        Some("succeeded") => there == (0, 0, 1),
+        // Nobody could be told, which the job says of itself.
+        _ if unpublished => there.0 <= 1 && there.1 <= 1 && there.2 <= 1,
+        Some("stopped") => there == (0, 0, 0),
+        _ => there == (1, 1, 0) || there == (0, 0, 0),
     }
 }
 
@@ -204,4 +211,17 @@ async fn unsaid(world: &World, verdict: &mut Verdict) -> Result<()> {
     verdict.see(SAID, sql.value::<usize>("select count(*) from commands").await?);
     verdict.require(commands.is_empty(), SAID, || format!("commands that are not done: {}", Value::from(commands)));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stopped_has_left_nothing_and_what_failed_a_pull_request_or_nothing() {
+        let right = |outcome, there| is_right(Some(outcome), true, false, there);
+        assert!(right("stopped", (0, 0, 0)) && !right("stopped", (1, 1, 0)) && !right("stopped", (0, 0, 1)));
+        assert!(right("capped", (1, 1, 0)) && right("capped", (0, 0, 0)) && !right("capped", (0, 0, 1)));
+        assert!(right("succeeded", (1, 1, 0)) && !right("succeeded", (1, 0, 0)) && !right("succeeded", (0, 0, 0)));
+    }
 }
