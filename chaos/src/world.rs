@@ -1,31 +1,29 @@
 //! Everything that a run needs: a database, a model, repositories, a forge, and the product's processes
-//! between them.
+//! between them. What is asked of it is in `asking.rs`, how it comes to rest in `ending.rs`.
+
+mod asking;
+mod ending;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use process::Signal;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::disk::Mount;
 use crate::fleet::{Launcher, Process};
 use crate::hub::Hub;
 use crate::losses::{self, How, Loss};
-use crate::model::script::Kind;
 use crate::model::{KEY, Model};
 use crate::postgres::Database;
 use crate::proxy::{Proxy, Target};
 use crate::repository::Repository;
 use crate::tickets::Ticket;
 use crate::webhook::SECRET;
-
-/// How long a request is handed in again and again.
-const INSISTENCE: Duration = Duration::from_secs(90);
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -230,90 +228,6 @@ impl World {
         sleep(Duration::from_millis(pause)).await;
     }
 
-    /// Asks for a job, again and again until a server has accepted it.
-    ///
-    /// # Errors
-    /// When none does for a minute and a half.
-    pub async fn ask(&mut self, kind: Kind) -> Result<()> {
-        let repository = self.repositories.choose(&mut self.rng).context("there are repositories")?.name.clone();
-        let number = self.tickets.len() as u64 + 1;
-        self.tickets.push(Ticket::new(number, kind, &repository));
-        self.hand_in(self.tickets.len() - 1).await
-    }
-
-    /// Hands a ticket in (again).
-    ///
-    /// # Errors
-    /// When no server accepts it, or it becomes another job than before.
-    pub async fn hand_in(&mut self, index: usize) -> Result<()> {
-        self.deliver(index, 0).await
-    }
-
-    /// The same under another number of a delivery: `copy` 0 is the first.
-    ///
-    /// # Errors
-    /// Those of [`World::hand_in`].
-    pub async fn deliver(&mut self, index: usize, copy: u64) -> Result<()> {
-        let ticket = self.tickets[index].clone();
-        let job_id = self.insist(async |address| ticket.hand_in(address, copy).await).await?;
-        let before = self.tickets[index].job_id.replace(job_id.clone());
-        ensure!(before.is_none_or(|before| before == job_id), "the same label is another job: {}", ticket.tag);
-        Ok(())
-    }
-
-    /// Writes a comment on the issue of a ticket, and delivers it so many times, as often as not as another delivery; all are one
-    /// command.
-    ///
-    /// # Errors
-    /// When no server accepts it, or it becomes several commands.
-    pub async fn say(&mut self, index: usize, text: &str, times: u64) -> Result<()> {
-        self.tickets[index].comments += 1;
-        let ticket = self.tickets[index].clone();
-        let mut known = None;
-        for copy in 0..times {
-            let command_id = self.insist(async |address| ticket.say(address, ticket.comments, copy / 2, text).await).await?;
-            let before = known.replace(command_id.clone());
-            ensure!(before.is_none_or(|before| before == command_id), "the same comment is another command: {text:?} on {}", ticket.tag);
-        }
-        Ok(())
-    }
-
-    /// Asks one server after the other until one answers as it should.
-    async fn insist<T>(&mut self, ask: impl AsyncFn(&str) -> Result<T>) -> Result<T> {
-        let until = Instant::now() + INSISTENCE;
-        loop {
-            let addresses: Vec<String> = self.servers.iter().filter_map(|server| server.address.clone()).collect();
-            let address = addresses.choose(&mut self.rng).context("no server takes requests")?;
-            match ask(address).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) if Instant::now() > until => return Err(error),
-                Err(_) => sleep(Duration::from_millis(100)).await,
-            }
-        }
-    }
-
-    /// Asks for jobs until as many are ready or worked on as the plan wants; what waits for its lease to run
-    /// out, or for its next attempt, does not count.
-    ///
-    /// # Errors
-    /// Those of the database and of [`World::ask`].
-    pub async fn top_up(&mut self, kinds: &[(Kind, u32)]) -> Result<()> {
-        let owners: Vec<String> = self.workers.iter().filter_map(|worker| worker.owner.as_ref()).map(|id| format!("'{id}'")).collect();
-        let owners = if owners.is_empty() { "null".to_owned() } else { owners.join(", ") };
-        let busy: usize = self
-            .database
-            .sql
-            .value(&format!(
-                "select count(*) from queue where (state = 'leased' and owner in ({owners})) or (state <> 'dead' and state <> 'leased' and run_at <= now())"
-            ))
-            .await?;
-        for _ in busy..self.plan.load {
-            let kind = kinds.choose_weighted(&mut self.rng, |(_, weight)| *weight).context("there are kinds")?.0;
-            self.ask(kind).await?;
-        }
-        Ok(())
-    }
-
     /// Where workers keep their checkouts.
     pub fn checkouts(&self) -> PathBuf {
         self.folder.join("state/checkouts")
@@ -347,79 +261,5 @@ impl World {
         old.kill().await?;
         self.workers[index].ready().await?;
         Ok(true)
-    }
-
-    /// Waits until every job has ended.
-    ///
-    /// # Errors
-    /// When some have not after `patience`.
-    pub async fn quiet(&self, patience: Duration) -> Result<()> {
-        let until = Instant::now() + patience;
-        loop {
-            let open: u64 = self.database.sql.value("select count(*) from queue where state <> 'dead'").await?;
-            if open == 0 && self.unsaid().await? == 0 {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                let left: Vec<serde_json::Value> = self
-                    .database
-                    .sql
-                    .rows("select job_id, state, waiting_for, attempt, epoch, run_at - now() as ready_in, lease_until - now() as leased_for from queue where state <> 'dead' limit 5")
-                    .await?;
-                let said: Vec<serde_json::Value> = self
-                    .database
-                    .sql
-                    .rows("select part, job_id, attempt, problem, due_at - now() as due_in from outbox where done_at is null limit 5")
-                    .await?;
-                bail!(
-                    "{open} jobs have not ended {} s after the last fault: {}; to be said: {}",
-                    patience.as_secs(),
-                    serde_json::to_string(&left)?,
-                    serde_json::to_string(&said)?
-                );
-            }
-            sleep(Duration::from_millis(250)).await;
-        }
-    }
-
-    /// How much is still to be said or to be done on GitHub.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn unsaid(&self) -> Result<u64> {
-        let open = "select (select count(*) from outbox where done_at is null) + (select count(*) from commands where done_at is null)";
-        if self.hub.is_some() { self.database.sql.value(open).await } else { Ok(0) }
-    }
-
-    /// Ends every process as a deployment does.
-    ///
-    /// # Errors
-    /// When one does not end well.
-    pub async fn end(&mut self) -> Result<()> {
-        for process in self.workers.drain(..).chain(self.servers.drain(..)) {
-            process.end().await?;
-        }
-        Ok(())
-    }
-
-    /// Keeps the folder, with every row of the database in it; where.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub async fn keep(&mut self) -> Result<PathBuf> {
-        let mut dump = String::new();
-        for table in ["jobs", "queue", "steps", "events", "ledger", "effects", "deliveries", "job_keys", "outbox", "commands"] {
-            let rows: Vec<serde_json::Value> = self.database.sql.rows(&format!("select '{table}' as \"table\", * from {table}")).await?;
-            dump.extend(rows.into_iter().map(|row| format!("{row}\n")));
-        }
-        std::fs::write(self.folder.join("database.jsonl"), dump)?;
-        let book: Vec<_> = self.model.book().into_iter().collect();
-        std::fs::write(self.folder.join("model.json"), serde_json::to_vec_pretty(&book)?)?;
-        std::fs::write(self.folder.join("losses.json"), serde_json::to_vec_pretty(&self.losses)?)?;
-        if let Some(hub) = &self.hub {
-            std::fs::write(self.folder.join("github.json"), serde_json::to_vec_pretty(&hub.shown())?)?;
-        }
-        self._folder.disable_cleanup(true);
-        Ok(self.folder.clone())
     }
 }
