@@ -39,7 +39,8 @@ async fn an_alarm_is_invoked_on_a_laptop_listed_and_shown() {
             (&name("queue-depth"), &json!("ALARM"), &json!(2)),
         ]
     );
-    assert_eq!(codeteam(&["alarms", "--limit", "1", "--before", "3", "--json"]).await.json_lines(), [listed[2].clone()]);
+    let before = listed[1]["alarm_id"].to_string();
+    assert_eq!(codeteam(&["alarms", "--limit", "1", "--before", &before, "--json"]).await.json_lines(), [listed[2].clone()]);
     codeteam(&["alarms"])
         .await
         .expect(0, &["WHAT WAS DONE", "ai-coding-team-prod-queue-depth", "could_not_stop, crossed_off, told", "done"]);
@@ -59,5 +60,5 @@ async fn an_alarm_is_invoked_on_a_laptop_listed_and_shown() {
     std::fs::write(malformed.path(), "{\"job_id\": 7}").unwrap();
     codeteam(&["invoke", "alarm-react", malformed.path().to_str().unwrap()])
         .await
-        .expect(1, &["neither CloudWatch", "\"errorType\": \"Invalid\""]);
+        .expect(2, &["neither CloudWatch", "\"errorType\": \"Invalid\""]);
 }
