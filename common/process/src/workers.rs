@@ -25,10 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(28);
 /// How often it is looked whether there is room, or a protection ran out, while somebody waits for that.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// The program of a worker: of this mode, of this name, with so many jobs at the same time.
+pub type Start = dyn Fn(Mode, &str, u16) -> Command + Send + Sync;
+
 /// How workers are started, and how many there is room for.
 pub struct Plan {
-    /// The program of a worker: of this mode, of this name, with so many jobs at the same time.
-    pub command: Box<dyn Fn(Mode, &str, u16) -> Command + Send + Sync>,
+    /// What is started.
+    pub command: Box<Start>,
     /// Jobs at the same time, of all workers together.
     pub room: u16,
     /// Jobs at the same time of one worker; the last that finds room may have fewer.

@@ -108,7 +108,7 @@ impl Spawner {
             Err(error) => Err(error),
             Ok(Request::Hello) => Ok(Vec::new()),
             Ok(Request::Another) => match one(with) {
-                Ok(socket) => return self.serve_beside(answers, &socket),
+                Ok(socket) => return self.serve_beside(answers, socket),
                 Err(error) => Err(error),
             },
             Ok(Request::Take) => self.slots.take().map_err(told).map(|slot| self.hold(slot)),
@@ -196,7 +196,7 @@ impl Spawner {
 
     /// Does something in a child, which answers.
     fn fork(&mut self, mut answers: UnixStream, work: impl FnOnce() -> io::Result<Vec<u8>>) {
-        match fork() {
+        match fork(None) {
             Err(error) => channel::answer(&mut answers, &Err(error)),
             Ok(None) => {
                 // It does one thing for one user, and has no business with the others.
@@ -215,17 +215,19 @@ impl Spawner {
 
     /// Starts a spawner beside us: what it holds and runs is its own, and it ends with the process that has the other end of
     /// `socket`.
-    fn serve_beside(&mut self, mut answers: UnixStream, socket: &OwnedFd) {
-        match fork() {
+    fn serve_beside(&mut self, mut answers: UnixStream, socket: OwnedFd) {
+        match fork(Some(socket.as_fd())) {
             Err(error) => channel::answer(&mut answers, &Err(error)),
             Ok(None) => {
                 self.held.clear();
                 self.running.clear();
+                // It is our standard input now, and nothing that we fork may have another way to it.
+                drop(socket);
                 // What a command leaves behind comes to whoever started the command.
                 let ready = set_child_subreaper(Some(rustix::process::getpid())).map(|()| Vec::new()).map_err(io::Error::from);
                 channel::answer(&mut answers, &ready);
                 drop(answers);
-                let ended = ready.and_then(|_| self.run(socket));
+                let ended = ready.and_then(|_| self.run(&io::stdin()));
                 if let Err(error) = &ended {
                     complain(&format!("a spawner of sandboxed commands ends: {error}"));
                 }
@@ -331,16 +333,26 @@ fn become_giver(owner: u32) -> io::Result<()> {
     Ok(set_capabilities(None, CapabilitySets { effective: only, permitted: only, inheritable: CapabilitySet::empty() })?)
 }
 
-/// Two of us from now on: `None` in the child.
+/// Two of us from now on: `None` in the child, whose standard input is `stdin`, or nothing.
 #[expect(unsafe_code, reason = "a child that is another user and the same program, without secrets, is made in no other way")]
-fn fork() -> io::Result<Option<Pid>> {
+fn fork(stdin: Option<BorrowedFd<'_>>) -> io::Result<Option<Pid>> {
     // SAFETY: the spawner has one thread, so the child has all of it, and nothing is locked by a thread that is not there.
     let made = unsafe { libc::fork() };
     match made {
         -1 => Err(io::Error::last_os_error()),
         0 => {
             // SAFETY: standard input is the socket on which we are asked; a child that has read what a job wrote must not have it.
-            unsafe { libc::close(0) };
+            // Nobody owns the descriptor 0.
+            let changed = unsafe {
+                match stdin {
+                    None => libc::close(0),
+                    Some(socket) => libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&socket), 0),
+                }
+            };
+            if changed == -1 {
+                // Better no child than one with our socket.
+                std::process::exit(1);
+            }
             Ok(None)
         }
         id => Ok(Pid::from_raw(id)),
