@@ -104,6 +104,8 @@ async fn hear(queue: WakeQueue, mode: Mode, listener: Listener, mut room: watch:
                 (trouble, backoff) = (Trouble::default(), BACKOFF);
                 if hints.iter().any(|hint| hint.mode == mode) {
                     listener.wake(Signal::from(mode));
+                    // Many hints are no reason to look all the time.
+                    pause(GATHER, &shutdown).await;
                 } else if asked.elapsed() < SHORT {
                     pause(SHORT, &shutdown).await;
                 }

@@ -83,7 +83,7 @@ async fn no_worker_is_taken_away_from_a_job_over_200_random_scale_ins() {
         scale_ins += u32::from(wanted < desired);
         desired = wanted;
         workers.set_desired(Mode::Mechanic, desired).await.unwrap();
-        sleep(Duration::from_millis(random.random_range(0..200))).await;
+        sleep(Duration::from_millis(random.random_range(0..120))).await;
     }
     // Whoever is needed stays, until all is done.
     workers.set_desired(Mode::Mechanic, MOST).await.unwrap();
