@@ -9,6 +9,7 @@ mod refusals;
 mod root;
 mod sandbox;
 mod schedules;
+mod sleep;
 mod steer;
 mod up;
 

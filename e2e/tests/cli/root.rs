@@ -59,7 +59,7 @@ impl Scene {
 }
 
 /// A private server's socket lies in a folder that is closed to others; what a service connects to is not.
-fn open_way_to_database(url: &str) {
+pub(super) fn open_way_to_database(url: &str) {
     let url = url.replace("%2F", "/").replace("%2D", "-");
     let is_private = |folder: &&Path| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("codeteam-pg-"));
     let folders = url.split(['?', '&', '=', '@', ':']).filter_map(|part| Path::new(part).ancestors().find(is_private));

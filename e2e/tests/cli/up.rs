@@ -62,6 +62,8 @@ async fn a_signed_webhook_becomes_a_pull_request_and_a_signal_ends_it_all() {
 
     let job_id = accepted.json()["job_id"].as_str().unwrap().to_owned();
     codeteam(&["watch", &job_id]).await.expect(0, &["opened draft pull request #1"]);
+    assert_eq!(running.said().matches("a mechanic wakes up").count(), 1, "{}", running.said());
+    assert!(!running.said().contains("genius wakes"), "{}", running.said());
     let pull = std::fs::read(state.path().join("forge/acme/tally/pulls/1.json")).unwrap();
     let pull: serde_json::Value = serde_json::from_slice(&pull).unwrap();
     assert_eq!(pull["title"], "Hand out every cent of a weighted split", "{pull}");

@@ -41,9 +41,10 @@ async fn every_sample_event_does_what_its_table_says() {
             continue;
         }
         let ran = Codeteam::new(["invoke", &handler, path.to_str().unwrap()]).on(url).run().await;
-        match happens.starts_with("lease lost") {
-            true => ran.expect(1, &["\"errorType\": \"LeaseLost\""]),
-            false => ran.expect(0, &[]),
+        match happens.split(' ').next() {
+            Some("lease") => ran.expect(1, &["\"errorType\": \"LeaseLost\""]),
+            Some("refused") => ran.expect(1, &["\"errorType\": \"Invalid\""]),
+            _ => ran.expect(0, &[]),
         }
     }
 }

@@ -82,23 +82,73 @@ fn misfits(schema: &Value, value: &Value, at: &str) -> Vec<String> {
     wrong
 }
 
+/// What of a line is wrong by the rules that the specification gives in words: every dimension and every metric that is named has
+/// a value at the root of the line, within CloudWatch's limits.
+fn breaches(line: &Value) -> Vec<String> {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    let mut wrong = Vec::new();
+    if line.to_string().len() > 1_000_000 {
+        wrong.push("the line is longer than 1 MB".to_owned());
+    }
+    let now_ms = domain::Clock::now(&domain::SystemClock).unix_timestamp() * 1000;
+    let timestamp_ms = line["_aws"]["Timestamp"].as_i64().unwrap();
+    if timestamp_ms < now_ms - 14 * DAY_MS || timestamp_ms > now_ms + DAY_MS / 12 {
+        wrong.push(format!("the time {timestamp_ms} is too far from now"));
+    }
+    for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+        for dimension in directive["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap()) {
+            let value = line[dimension.as_str().unwrap()].as_str();
+            if value.is_none_or(|value| value.trim().is_empty() || value.len() > 1024 || !value.is_ascii() || value.starts_with(':')) {
+                wrong.push(format!("the dimension {dimension} is {value:?}"));
+            }
+        }
+        let metrics = directive["Metrics"].as_array().unwrap();
+        if metrics.len() > 100 {
+            wrong.push(format!("{} metrics in one directive", metrics.len()));
+        }
+        for name in metrics.iter().map(|metric| metric["Name"].as_str().unwrap()) {
+            // A number, or up to a hundred of them.
+            let numbers = line[name].as_array().cloned().unwrap_or_else(|| vec![line[name].clone()]);
+            let fits = |number: &Value| number.as_f64().is_some_and(|number| number.is_finite() && number.abs() < 2_f64.powi(360));
+            if numbers.is_empty() || numbers.len() > 100 || !numbers.iter().all(fits) {
+                wrong.push(format!("the metric {name} is {}", line[name]));
+            }
+        }
+        if directive["Namespace"].as_str().unwrap().starts_with("AWS/") {
+            wrong.push("namespaces that begin with AWS/ are AWS's".to_owned());
+        }
+    }
+    wrong
+}
+
 #[test]
 fn the_schema_finds_what_does_not_fit() {
     let bad = json!({ "_aws": { "Timestamp": "now", "CloudWatchMetrics": [{ "Namespace": "", "Dimensions": [[]], "Metrics": [{ "Unit": "Miles" }] }] } });
     assert_eq!(misfits(&schema(), &bad, "$").len(), 5);
+    let metrics = json!([{ "Name": "Depth" }, { "Name": "Nowhere" }, { "Name": "Text" }]);
+    let directive = json!({ "Namespace": "AWS/Own", "Dimensions": [["Environment", "Mode"]], "Metrics": metrics });
+    let bad = json!({ "_aws": { "Timestamp": 0, "CloudWatchMetrics": [directive] }, "Environment": " ", "Depth": 3, "Text": "3" });
+    assert_eq!(breaches(&bad).len(), 6, "{:?}", breaches(&bad));
 }
 
 #[tokio::test]
 async fn cloudwatch_gets_the_figures_of_each_job_and_of_the_queue() {
     let scene = Scene::new(Wait::Nowhere).await;
-    let ran = scene.command(["work", "--until-idle"]).env("METRICS", "emf").run().await;
+    scene.db.execute("insert into budgets (scope, day_limit_microusd) values ('mode:genius', 0)").await;
+    scene.db.execute("insert into workers (owner, host, modes, slots, version, seen_at) select gen_random_uuid(), 'h', '{}', 1, '0', now() - age from (values (interval '1 minute'), ('3 minutes')) as seen (age)").await;
+    let ran = scene.command(["work", "--until-idle"]).env("METRICS", "emf").env("ENVIRONMENT", "dev").run().await;
     let lines = ran.json_lines();
     let mut told: BTreeMap<String, Value> = BTreeMap::new();
     for line in &lines {
         assert_eq!(misfits(&schema(), line, "$"), Vec::<String>::new());
+        assert_eq!(breaches(line), Vec::<String>::new());
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
-        assert_eq!((&directive["Namespace"], &directive["Dimensions"]), (&json!("AICodeTeam"), &json!([["Mode"]])));
-        let mode = line["Mode"].as_str().unwrap();
+        let (mode, dimensions) = match line["Mode"].as_str() {
+            Some(mode) => (mode, json!([["Environment", "Mode"]])),
+            None => ("all", json!([["Environment"]])),
+        };
+        assert_eq!((&directive["Namespace"], &directive["Dimensions"]), (&json!("AICodeTeam"), &dimensions));
+        assert_eq!(line["Environment"], "dev");
         for metric in directive["Metrics"].as_array().unwrap() {
             let name = metric["Name"].as_str().unwrap();
             let value = &line[name];
@@ -108,6 +158,10 @@ async fn cloudwatch_gets_the_figures_of_each_job_and_of_the_queue() {
     }
     let names: Vec<&str> = told.keys().map(String::as_str).collect();
     let expected = [
+        "all BudgetUsedPercent Percent",
+        "all QueueDepth Count",
+        "all StaleWorkers Count",
+        "all StuckJobs Count",
         "genius QueueDepth Count",
         "mechanic JobDuration Milliseconds",
         "mechanic JobFailures Count",
@@ -122,6 +176,7 @@ async fn cloudwatch_gets_the_figures_of_each_job_and_of_the_queue() {
     let value = |name: &str| told[name].as_f64();
     assert_eq!((value("mechanic JobSuccesses Count"), value("mechanic JobFailures Count")), (Some(1.0), Some(0.0)));
     assert_eq!(value("mechanic StepsUsed Count"), Some(STEPS as f64));
+    assert_eq!((value("all BudgetUsedPercent Percent"), value("all StaleWorkers Count")), (Some(100.0), Some(1.0)));
     assert_eq!(
         (value("mechanic TokensUsed Count"), value("mechanic JobDuration Milliseconds")),
         (job["tokens"].as_f64(), job["ms"].as_f64())
@@ -185,6 +240,7 @@ async fn prometheus_reads_what_a_worker_did() {
     assert_eq!(samples[r#"handler_invocations_total{handler="finalize"}"#], 1.0);
     assert!(
         samples.contains_key(r#"codeteam_queue_depth{mode="genius"}"#)
+            && ["codeteam_stale_workers", "codeteam_stuck_jobs", "codeteam_budget_used_percent"].iter().all(|name| samples[*name] == 0.0)
             && samples.contains_key(r#"codeteam_job_active_seconds_bucket{mode="mechanic",le="+Inf"}"#),
         "{samples:?}"
     );
