@@ -15,6 +15,7 @@ mod queue;
 mod sizes;
 mod spawn;
 mod step_cost;
+mod wake;
 mod webhook;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ async fn run(arguments: &[&str]) -> Result<()> {
         ["ledger"] => ledger::run().await,
         ["spawn"] => spawn::run().await,
         ["sizes"] => sizes::run().await,
+        ["wake"] => wake::run().await,
         ["webhook"] => webhook::run().await,
         ["claim"] => claim::run(1).await,
         ["claim", "--pinned-minutes", minutes] => claim::run(minutes.parse().context("minutes are a whole number")?).await,
@@ -57,12 +59,13 @@ async fn run(arguments: &[&str]) -> Result<()> {
             edit_cost::run().await?;
             ledger::run().await?;
             sizes::run().await?;
+            wake::run().await?;
             webhook::run().await?;
             claim::run(1).await
         }
         other => {
             bail!(
-                "no benchmark {:?}; there are dispatch, step, spawn, edit, ledger, sizes, webhook, claim, all, and queue on its own",
+                "no benchmark {:?}; there are dispatch, step, spawn, edit, ledger, sizes, wake, webhook, claim, all, and queue on its own",
                 other.join(" ")
             )
         }

@@ -16,7 +16,7 @@ use crate::echo::{self, Echo};
 use crate::http::Connection;
 
 /// How long a server may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(20);
 const CALL_TIMEOUT: Duration = Duration::from_secs(900);
 
@@ -164,6 +164,6 @@ fn alive(service: &mut Service, deadline: Instant, log: &str) -> Result<()> {
 }
 
 /// An address that is free now.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }

@@ -1,21 +1,28 @@
-//! How large the product is: the release binary on disk, `serve` and `work` in memory while they have nothing to do.
+//! How large the product is: the release binary on disk, `serve` and `work` in memory while they have nothing to do, and how long
+//! `serve` takes until it is ready.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use config::Settings;
-use process::{Command, Service};
+use process::{Command, Service, run as run_command};
 use testkit::TestDb;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use crate::figures::{show, table, verdict};
+use crate::figures::{Figures, micros, show, table, verdict};
 use crate::http::Connection;
-use crate::peers::{said, start};
+use crate::peers::{PATIENCE, free_address, said, start};
 
 /// What memory settles down in.
 const IDLE: Duration = Duration::from_secs(5);
 /// The most that an idle process may hold.
 const GOAL_BYTES: u64 = 60_000_000;
+
+/// How often `serve` is started, and how long it may take until it is ready, with the database up.
+const STARTS: usize = 10;
+const GOAL_READY: Duration = Duration::from_millis(500);
 
 /// Measures and prints.
 pub(crate) async fn run() -> Result<()> {
@@ -26,6 +33,13 @@ pub(crate) async fn run() -> Result<()> {
         let base = Command::new(&binary).args(arguments.iter().copied()).path(&settings.path);
         base.env("DATABASE_URL", db.url.expose()).env("CODETEAM_STATE_DIR", folder.path())
     };
+    let (mut ready, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..STARTS {
+        ready.push(until_ready(&command, &folder.path().join("start.log")).await?);
+        let started = Instant::now();
+        run_command(command(&["--version"]), &CancellationToken::new()).await?;
+        bare.push(started.elapsed());
+    }
     let (serve_log, work_log) = (folder.path().join("serve.log"), folder.path().join("work.log"));
     let mut serve = start(&command(&["serve", "--listen", "127.0.0.1:0"]), &serve_log)?;
     let mut work = start(&command(&["work"]), &work_log)?;
@@ -45,8 +59,32 @@ pub(crate) async fn run() -> Result<()> {
         vec!["serve, idle, resident".to_owned(), serve.to_string(), of_goal(serve)],
         vec!["work, idle, resident".to_owned(), work.to_string(), of_goal(work)],
     ]);
+    let (ready, bare) = (Figures::of(&ready), Figures::of(&bare));
+    show(&format!(
+        "  serve is ready {} after its start at p50, {} at the most of {STARTS} starts, {:.1} times a bare start of the program",
+        micros(ready.p50),
+        micros(ready.p99),
+        ready.over(&bare).0
+    ));
+    show(&format!("  goal: ready in less than {} ms: {}", GOAL_READY.as_millis(), verdict(ready.p99 < GOAL_READY)));
     show(&format!("  goal: less than {} MB of memory each: {}", GOAL_BYTES / 1_000_000, verdict(serve.max(work) < GOAL_BYTES)));
     Ok(())
+}
+
+/// Starts `serve`, and asks until it says that it is ready.
+async fn until_ready(command: &impl Fn(&[&str]) -> Command, log: &Path) -> Result<Duration> {
+    let address = free_address()?;
+    let started = Instant::now();
+    let mut serve = start(&command(&["serve", "--listen", &address.to_string()]), log)?;
+    loop {
+        if let Ok(mut connection) = Connection::open(address).await
+            && connection.send("GET", "/readyz", b"").await?.status == 200
+        {
+            return Ok(started.elapsed());
+        }
+        ensure!(serve.ended()?.is_none() && started.elapsed() < PATIENCE, "serve is not ready: {}", std::fs::read_to_string(log)?);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// `VmRSS` of a process that runs.

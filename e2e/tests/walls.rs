@@ -17,32 +17,34 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("failpoints", &[]),
-    ("process", &[]),
+    // The port through which workers of this machine are asked for.
+    ("process", &["domain"]),
     ("redact", &["domain"]),
     ("dispatch", &["domain"]),
     ("git", &["domain", "process"]),
     ("github", &["domain"]),
     ("llm", &["domain", "redact"]),
     ("store", &["domain", "redact"]),
-    ("agent", &["domain", "llm", "process", "redact"]),
     ("aws", &["domain", "redact"]),
+    ("agent", &["domain", "llm", "process", "redact"]),
     ("config", &["aws", "dispatch", "domain", "git", "github", "llm", "process", "redact", "store"]),
     ("enqueue", &["config", "dispatch", "domain", "failpoints", "git", "github", "llm", "store"]),
     ("triage", &["agent", "config", "dispatch", "domain", "failpoints", "github", "llm", "store"]),
     ("command", &["config", "dispatch", "domain", "failpoints", "github", "store"]),
     ("claim", &["config", "dispatch", "domain", "failpoints", "store"]),
+    ("converse", &["config", "dispatch", "domain", "failpoints", "github", "redact", "store"]),
+    ("scale", &["config", "dispatch", "domain", "store"]),
     // The instance of the database is described by its own type.
     ("alarm-react", &["aws", "config", "dispatch", "domain", "redact", "store"]),
-    ("converse", &["config", "dispatch", "domain", "failpoints", "github", "redact", "store"]),
     ("step", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "llm", "process", "redact", "store"]),
     ("finalize", &["agent", "config", "dispatch", "domain", "failpoints", "git", "github", "redact", "store"]),
     (
         "codeteam",
         &[
             "alarm-react",
+            "aws",
             "claim",
             "command",
-            "aws",
             "config",
             "converse",
             "dispatch",
@@ -54,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "github",
             "process",
             "redact",
+            "scale",
             "step",
             "store",
             "triage",
@@ -76,8 +79,9 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
     ("enqueue", &["testkit"]),
     ("triage", &["testkit"]),
     ("claim", &["testkit"]),
-    ("alarm-react", &["testkit"]),
     ("converse", &["testkit"]),
+    ("scale", &["testkit"]),
+    ("alarm-react", &["testkit"]),
     ("command", &["testkit"]),
     ("step", &["testkit"]),
     ("finalize", &["testkit"]),
@@ -90,7 +94,7 @@ const DEV_ARROWS: &[(&str, &[&str])] = &[
 /// sideways: handlers meet in the database.
 const FLOORS: &[&[&str]] = &[
     &["codeteam"],
-    &["enqueue", "triage", "command", "claim", "step", "finalize", "converse", "alarm-react"],
+    &["enqueue", "triage", "command", "claim", "step", "finalize", "converse", "scale", "alarm-react"],
     &["agent", "config"],
     &["store", "llm", "github", "git", "aws", "dispatch"],
     &["process", "redact"],
@@ -111,7 +115,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("indicatif", &["codeteam"]),
     ("lambda_runtime", &["dispatch"]),
     ("aws_lambda_events", &["dispatch"]),
-    // Bedrock is a wire of `llm`; everything else of AWS belongs to a crate `aws`.
+    // Bedrock is a wire of `llm`; everything else of AWS belongs to `aws`.
     ("aws-*", &["aws", "llm"]),
     // codeteam only to send spans to a collector.
     ("reqwest", &["aws", "github", "llm", "codeteam"]),
