@@ -26,12 +26,10 @@ pub(crate) struct Login {
 
 impl Login {
     /// For `url`, which `name` gave.
-    pub(crate) async fn new(services: &Services, name: &'static str, url: &Secret) -> anyhow::Result<Self> {
-        let held = match services.vault()? {
-            // A command may work in another database than the one that is set.
-            Some(vault) => vault.get(name).await?.filter(|held| held == url).map(|_| (vault.clone(), name)),
-            None => None,
-        };
+    pub(crate) fn new(services: &Services, name: &'static str, url: &Secret) -> anyhow::Result<Self> {
+        // A command may work in another database than the one that is set.
+        let is_set = services.settings.secrets.iter().any(|(known, secret)| known == name && secret == url);
+        let held = services.vault()?.filter(|_| is_set).map(|vault| (vault.clone(), name));
         let tokens = match services.settings.deployment.database_auth {
             DatabaseAuth::Password => None,
             DatabaseAuth::Iam => Some(Tokens::new(&services.settings.aws()?)),

@@ -53,13 +53,14 @@ async fn a_model_key_that_is_replaced_is_used_by_the_call_that_the_old_one_was_r
         |key: &str| Mock::given(method("POST")).and(path("/v1/responses")).and(header("authorization", format!("Bearer {key}").as_str()));
     let refusal = json!({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error", "code": "invalid_api_key"}});
     let refused = ResponseTemplate::new(401).set_body_json(refusal);
-    call("first-key").respond_with(refused).expect(1).mount(&openai).await;
     let reply = json!({"id": "resp_1", "object": "response", "status": "completed", "output": []});
-    call("second-key").respond_with(ResponseTemplate::new(200).set_body_json(reply)).expect(2).mount(&openai).await;
+    let reply = ResponseTemplate::new(200).set_body_json(reply);
+    call("first-key").respond_with(reply.clone()).up_to_n_times(1).mount(&openai).await;
+    call("first-key").respond_with(refused).expect(1).mount(&openai).await;
+    call("second-key").respond_with(reply).expect(2).mount(&openai).await;
     let entries = Entries::start(&[("OPENAI_API_KEY", "first-key")]).await;
     let services = entries.services(&[("OPENAI_BASE_URL", &format!("{}/v1", openai.uri()))]);
     let (models, providers) = (services.models().unwrap(), services.providers().unwrap());
-    entries.set("OPENAI_API_KEY", "second-key");
     let model = models.lookup("gpt-5-mini").unwrap();
     let provider = providers.provider_for(model).unwrap();
     let request = ModelRequest {
@@ -71,10 +72,13 @@ async fn a_model_key_that_is_replaced_is_used_by_the_call_that_the_old_one_was_r
         max_output: 16,
     };
     let body = provider.encode(&request).unwrap();
-    // The start has read the first key into the cache: only the refusal has it looked at again.
-    services.providers().unwrap();
+    let cancel = CancellationToken::new();
+    let call = || provider.call(&body, &request, Instant::now() + PATIENCE, &cancel);
+    call().await.unwrap();
+    // What was read is used for five minutes: only the refusal has it looked at again.
+    entries.set("OPENAI_API_KEY", "second-key");
     for _ in 0..2 {
-        provider.call(&body, &request, Instant::now() + PATIENCE, &CancellationToken::new()).await.unwrap();
+        call().await.unwrap();
     }
 }
 
