@@ -21,6 +21,7 @@ const FENCED: &[&str] = &[
     "ask",
     "confirm",
     "decide",
+    "decide_stopped",
     "fail_attempt",
     "finish",
     "hand_over",
@@ -50,6 +51,16 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
         "ask" => questions::ask(db, job_id, epoch, 1, "which?", seconds(60)).await,
         "confirm" => effects::confirm(db, job_id, epoch, EffectName::Branch, &detail).await,
         "decide" => queue::decide(db, job_id, epoch, &succeeded()).await.map(|_| ()),
+        "decide_stopped" => {
+            // It is for a job that is to stop.
+            if !queue::still_held(db, &[(job_id, epoch)]).await?.is_empty() {
+                queue::stop(db, job_id).await?;
+            }
+            match queue::decide_stopped(db, job_id, epoch).await? {
+                true => Ok(()),
+                false => Err(StoreError::LeaseLost { job_id, epoch }),
+            }
+        }
         "fail_attempt" => queue::fail_attempt(db, job_id, epoch, "the disk is full").await.map(|_| ()),
         "finish" => finish::finish(db, job_id, epoch, &succeeded(), &json!({})).await.map(|_| ()),
         "hand_over" => hand_over::hand_over(db, job_id, epoch, "nothing new", "").await,

@@ -53,6 +53,8 @@ async fn who_holds_a_job_hears_of_its_stop_and_workers_of_one_that_nobody_holds(
     let (listener, _tasks) = listening(&test).await;
     let (mut holders, mut workers) = (listener.subscribe([Signal::Stop]), listener.subscribe([Signal::Mechanic]));
     let (job_id, _) = held(&test.db).await;
+    // By the job itself.
+    is_woken(&mut workers).await;
     queue::stop(&test.db, job_id).await.unwrap();
     is_woken(&mut holders).await;
     sleeps(&mut workers).await;
