@@ -43,7 +43,7 @@ async fn every_sample_event_does_what_its_table_says() {
         let ran = Codeteam::new(["invoke", &handler, path.to_str().unwrap()]).on(url).run().await;
         match happens.split(' ').next() {
             Some("lease") => ran.expect(1, &["\"errorType\": \"LeaseLost\""]),
-            Some("refused") => ran.expect(1, &["\"errorType\": \"Invalid\""]),
+            Some("refused") => ran.expect(2, &["\"errorType\": \"Invalid\""]),
             _ => ran.expect(0, &[]),
         }
     }
