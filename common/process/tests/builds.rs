@@ -172,7 +172,7 @@ async fn builds(project: &Project) {
 
 /// The toolchain of these tests, where a slot's user can get to it: a home of mode 0700 closes its folder, so what is in there is
 /// linked to a folder that is open.
-async fn open_toolchain() -> (PathBuf, Option<TempDir>) {
+pub(crate) async fn open_toolchain() -> (PathBuf, Option<TempDir>) {
     let own = Path::new(env!("CARGO")).parent().and_then(Path::parent).unwrap().to_owned();
     if !Machine::this().users || unreachable(std::slice::from_ref(&own)).is_empty() {
         return (own, None);

@@ -34,7 +34,7 @@ pub use watch::Excess;
 pub(crate) use census::{MARK, Run, registered, threads_of};
 pub(crate) use layers::Layers;
 pub(crate) use level::may_become_others;
-pub(crate) use network::Broker;
+pub(crate) use network::{Broker, watched};
 pub(crate) use slot::{groups, is_slot};
 pub(crate) use watch::Watch;
 

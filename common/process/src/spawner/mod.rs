@@ -29,8 +29,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::geteuid;
 use rustix::thread::{Gid, Uid, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, Interest};
+use tokio::io::AsyncReadExt;
 
 pub(crate) use channel::{receive, send};
 pub(crate) use child::Far;
@@ -118,7 +117,7 @@ pub fn root_is_given_up() -> bool {
 /// Waits until the spawner of this process has ended, which happens only to one that was killed; for ever where there is none.
 pub async fn ended() {
     // It never says anything here, so that there is something to read only at the end.
-    let watched = socket().and_then(|socket| AsyncFd::with_interest(socket, Interest::READABLE));
+    let watched = socket().and_then(|socket| sandbox::watched(socket.try_clone_to_owned()?));
     match watched {
         Ok(socket) => drop(socket.readable().await),
         Err(_) => std::future::pending().await,

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::PATH;
+use crate::builds::open_toolchain;
 use crate::sandbox::{levels, open_folder};
 use registry::Registry;
 
@@ -23,16 +24,17 @@ struct Place {
     folder: TempDir,
     sandbox: Sandbox,
     search_path: String,
+    _links: Option<TempDir>,
 }
 
 impl Place {
     /// `None` where `network` cannot be had at `level`, or `tool` cannot be reached by whom it would be run as.
-    fn new(level: Level, network: Network, tool: &str, read: &[PathBuf]) -> Option<Self> {
+    async fn new(level: Level, network: Network, tool: &str, read: &[PathBuf]) -> Option<Self> {
         if let Some(objection) = network.objection(level, Machine::this()) {
             eprintln!("skipped at {level}: {objection}");
             return None;
         }
-        let toolchain = std::path::Path::new(env!("CARGO")).parent().and_then(std::path::Path::parent).unwrap();
+        let (toolchain, links) = open_toolchain().await;
         let search_path = format!("{}:{PATH}", toolchain.join("bin").display());
         let tool = search_path.split(':').map(|folder| std::path::Path::new(folder).join(tool)).find(|path| path.exists());
         let Some(tool) = tool else {
@@ -47,12 +49,12 @@ impl Place {
         let (workspace, home) = (folder.path().join("workspace"), folder.path().join("home"));
         fs::create_dir(&home).unwrap();
         let slot = level.has_own_user().then(|| Slots::default().take().unwrap());
-        let read = read.iter().cloned().chain([toolchain.to_owned()]).collect();
+        let read = read.iter().cloned().chain([toolchain]).collect();
         let profile = Profile::new(read, vec![workspace.clone(), home.clone()]).reaching(network);
         for folder in [&workspace, &home] {
             slot.iter().for_each(|slot| slot.give(folder).unwrap());
         }
-        Some(Self { folder, sandbox: Sandbox::new(Arc::new(profile), level, slot), search_path })
+        Some(Self { folder, sandbox: Sandbox::new(Arc::new(profile), level, slot), search_path, _links: links })
     }
 
     async fn sh(&self, script: &str, environment: &[(&str, &str)]) -> Output {
@@ -81,7 +83,7 @@ async fn fetches(tool: &str, script: &str, environment: &[(&str, &str)], paths: 
     let registry = Registry::start().await;
     for level in strongest() {
         let proxy = Proxy::new([registry.host().as_str()]).unwrap();
-        let Some(place) = Place::new(level, Network::Fetch(proxy.clone()), tool, &[registry.certificate()]) else { continue };
+        let Some(place) = Place::new(level, Network::Fetch(proxy.clone()), tool, &[registry.certificate()]).await else { continue };
         registry.forget();
         let certificate = registry.certificate().display().to_string();
         let mut environment: Vec<(&str, &str)> = environment.to_vec();
@@ -138,7 +140,7 @@ async fn the_proxy_leads_to_its_hosts_by_https_and_nowhere_else() {
     let pinned = format!("registry.test=127.0.0.1:{port}");
     for level in strongest() {
         let proxy = Proxy::new([pinned.as_str(), "localhost", "*.internal.example"]).unwrap();
-        let Some(place) = Place::new(level, Network::Fetch(proxy.clone()), "python3", &[]) else { continue };
+        let Some(place) = Place::new(level, Network::Fetch(proxy.clone()), "python3", &[]).await else { continue };
         let asks = |line: &str| {
             format!(
                 "/usr/bin/python3 -c 'import socket; s = socket.create_connection((\"127.0.0.1\", 3128), 30); \
@@ -198,7 +200,7 @@ async fn a_test_that_listens_on_loopback_talks_to_itself_and_to_nobody_else() {
     let others = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = others.local_addr().unwrap().port().to_string();
     for level in [Level::Full, Level::Landlock].into_iter().filter(|level| levels().contains(level)) {
-        let Some(place) = Place::new(level, Network::Loopback, "python3", &[]) else { continue };
+        let Some(place) = Place::new(level, Network::Loopback, "python3", &[]).await else { continue };
         let script = format!("/usr/bin/python3 -c '{TALKS}' {port} 22 443");
         let output = place.sh(&script, &[]).await;
         assert_eq!(output.stdout_text(), "talked\n", "{level}: {}", output.stderr_text());
@@ -208,8 +210,8 @@ async fn a_test_that_listens_on_loopback_talks_to_itself_and_to_nobody_else() {
 #[tokio::test]
 async fn two_commands_at_a_time_do_not_reach_each_others_listeners() {
     let level = Machine::this().level();
-    let Some(one) = Place::new(level, Network::Loopback, "python3", &[]) else { return };
-    let Some(other) = Place::new(level, Network::Loopback, "python3", &[]) else { return };
+    let Some(one) = Place::new(level, Network::Loopback, "python3", &[]).await else { return };
+    let Some(other) = Place::new(level, Network::Loopback, "python3", &[]).await else { return };
     let listens = "/usr/bin/python3 -c 'import os, socket, time\n\
                    s = socket.create_server((\"127.0.0.1\", 0)); print(s.getsockname()[1], file=open(\"port.new\", \"w\", 1))\n\
                    os.rename(\"port.new\", \"port\"); s.settimeout(60)\n\

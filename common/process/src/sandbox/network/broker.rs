@@ -120,10 +120,11 @@ impl Broker {
     }
 }
 
+/// `descriptor`, of which one can wait that there is something to read.
 #[expect(unsafe_code, reason = "tokio wants to be told that a descriptor stays what it is")]
-fn watched(listener: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: a descriptor that is owned is open, and the same one, for as long as its owner lives.
-    Ok(unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) }?)
+    Ok(unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?)
 }
 
 enum Made {

@@ -15,7 +15,7 @@ mod proxy;
 
 pub use proxy::{Proxy, REGISTRIES};
 
-pub(crate) use broker::Broker;
+pub(crate) use broker::{Broker, watched};
 pub(crate) use listeners::PORTS;
 pub(super) use notify::{install, works};
 
