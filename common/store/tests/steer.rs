@@ -67,7 +67,7 @@ async fn of_a_stop_and_a_call_at_the_same_time_one_is_first() {
             Err(other) => panic!("{other:?}"),
         }
     }
-    println!("{called} of 40 calls were first");
+    eprintln!("{called} of 40 calls were first");
 }
 
 #[tokio::test]
