@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use dispatch::{Ctx, call};
-use domain::{CapacityError, NoticeError};
+use domain::{CapacityError, MicroUsd, NoticeError, Scope};
 use serde_json::json;
-use store::alarms;
+use store::{alarms, budgets};
 
 use crate::world::{World, alarm, now};
 
@@ -15,10 +15,13 @@ async fn a_change_that_is_told_twice_is_acted_on_once() {
     let change = alarm("queue-depth", "ALARM", now());
     let first = world.invoke(change.clone()).await.unwrap();
     let second = world.invoke(change).await.unwrap();
-    assert_eq!(second, json!({
-        "alarm_id": first["alarm_id"], "name": "ai-coding-team-prod-queue-depth", "state": "ALARM", "reaction": "queue-depth",
-        "actions": [], "was_done": true,
-    }));
+    assert_eq!(
+        second,
+        json!({
+            "alarm_id": first["alarm_id"], "name": "ai-coding-team-prod-queue-depth", "state": "ALARM", "reaction": "queue-depth",
+            "actions": [], "was_done": true,
+        })
+    );
     assert_eq!((world.told().len(), world.test.value("select deliveries from alarms").await.as_str()), (1, "2"));
 }
 
@@ -32,7 +35,7 @@ async fn of_two_deliveries_at_the_same_time_one_acts_and_the_other_comes_again()
         let change = change.clone();
         async move { call(&handler, Ctx::with_timeout(Duration::from_secs(60)), change).await }
     });
-    world.heard.called.notified().await;
+    world.is_telling().await;
     let error = world.invoke(change.clone()).await.unwrap_err().to_string();
     assert_eq!(error, "somebody acts on alarm 1 at this moment");
     assert_eq!(world.told(), []);
@@ -66,11 +69,14 @@ async fn what_a_handler_that_died_had_begun_is_brought_to_its_end_by_the_next_de
         async move { call(&handler, Ctx::with_timeout(Duration::from_secs(60)), change).await }
     });
     // It has taken the job back and crossed the worker off, and dies when it is about to say so.
-    world.heard.called.notified().await;
+    world.is_telling().await;
     dying.abort();
     let _ = dying.await;
     *world.heard.hangs.lock().unwrap() = false;
-    assert_eq!(world.test.value("select intended from alarms where completed_at is null").await, "take the jobs of lost workers back, stop their tasks, and cross them off");
+    assert_eq!(
+        world.test.value("select intended from alarms where completed_at is null").await,
+        "take the jobs of lost workers back, stop their tasks, and cross them off"
+    );
     world.test.execute("update alarms set held_until = now() - interval '1 s'").await;
     let answer = world.invoke(change).await.unwrap();
     let done: Vec<_> = answer["actions"].as_array().unwrap().iter().map(|action| action["action"].as_str().unwrap()).collect();
@@ -78,6 +84,26 @@ async fn what_a_handler_that_died_had_begun_is_brought_to_its_end_by_the_next_de
     assert_eq!(world.test.value("select count(*) from events where kind = 'lease_expired'").await, "1");
     let [(_, text)] = &world.told()[..] else { panic!("{:?}", world.told()) };
     assert!(text.contains(&job_id.to_string()), "the notice tells what the dead handler did: {text}");
+}
+
+#[tokio::test]
+async fn who_dies_after_everything_was_done_leaves_nothing_to_be_done_again() {
+    let world = World::new().await;
+    budgets::set(&world.test.db, &Scope::All, MicroUsd(0)).await.unwrap();
+    for suffix in ["queue-depth", "budget", "unheard-of"] {
+        let change = alarm(suffix, "ALARM", now());
+        let first = world.invoke(change.clone()).await.unwrap();
+        let told = world.told().len();
+        let alarm_id = &first["alarm_id"];
+        world.test.execute(&format!("update alarms set completed_at = null where alarm_id = {alarm_id}")).await;
+        let second = world.invoke(change).await.unwrap();
+        assert_eq!((&second, world.told().len()), (&first, told), "{suffix}");
+        assert_eq!(
+            world.test.value(&format!("select jsonb_array_length(actions) from alarms where alarm_id = {alarm_id}")).await,
+            first["actions"].as_array().unwrap().len().to_string()
+        );
+    }
+    assert_eq!(world.told().len(), 3);
 }
 
 #[tokio::test]
@@ -137,5 +163,8 @@ async fn the_end_of_an_alarm_is_told_to_those_who_were_told_of_it() {
     assert_eq!(subjects, ["ai-coding-team-prod-queue-depth: 0 jobs wait", "ai-coding-team-prod-queue-depth: over"]);
     world.invoke(alarm("queue-depth", "INSUFFICIENT_DATA", at + minute)).await.unwrap();
     assert_eq!(world.told().len(), 2);
-    assert_eq!(world.test.value("select string_agg(state, ' ' order by alarm_id) from alarms").await, "ALARM ALARM OK OK INSUFFICIENT_DATA");
+    assert_eq!(
+        world.test.value("select string_agg(state, ' ' order by alarm_id) from alarms").await,
+        "ALARM ALARM OK OK INSUFFICIENT_DATA"
+    );
 }

@@ -111,6 +111,11 @@ impl World {
         self.heard.told.lock().unwrap().clone()
     }
 
+    /// Waits until the handler is about to tell people.
+    pub async fn is_telling(&self) {
+        tokio::time::timeout(Duration::from_secs(30), self.heard.called.notified()).await.expect("people are about to be told");
+    }
+
     pub async fn write(&self, job: NewJob) -> JobId {
         match enqueue(&self.test.db, &job, None, None, None).await.unwrap() {
             Enqueued::New(job_id) => job_id,
