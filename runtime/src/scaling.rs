@@ -70,7 +70,7 @@ fn say(scaled: &Scaled) {
     if desired != before {
         tracing::info!(
             %mode, desired, before, running, ready = load.ready, leased = load.leased, held_back = load.held_back,
-            "asked for {desired} workers of mode {mode} instead of {before}: {why}"
+            "workers of mode {mode}: {desired} asked for instead of {before}, since {why}"
         );
     }
 }
