@@ -154,7 +154,10 @@ async fn a_stuck_job_is_taken_from_its_worker_and_done(world: &World) {
     assert!(text.iter().any(|(subject, text)| subject.contains("stuck-jobs") && text.contains(&job)), "{text:#?}");
 
     // EventBridge tells the same change once more: it is known.
-    let at = format!("select to_char(changed_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"+0000\"') from alarms where alarm_id = {}", row["alarm_id"]);
+    let at = format!(
+        "select to_char(changed_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"+0000\"') from alarms where alarm_id = {}",
+        row["alarm_id"]
+    );
     let at = world.db.value(&at).await;
     let again = json!({
         "version": "0", "id": "00000000-0000-4000-8000-000000000000", "detail-type": "CloudWatch Alarm State Change", "source": "aws.cloudwatch",
@@ -218,7 +221,7 @@ async fn jobs_of_a_genius_wait_when_the_money_is_gone(world: &World) {
     world.db.execute("insert into budgets (scope, day_limit_microusd) values ('mode:genius', 1000000)").await;
     spent(850_000).await;
     let own = async || {
-        let mut found = figures(&world.fleet.said("dashboard")).into_iter();
+        let mut found = figures(&world.fleet.all_said()).into_iter();
         found.find(|(_, name, _, value)| name == "BudgetUsedPercent" && (*value - 85.0).abs() < 0.01)
     };
     let (namespace, name, dimensions, value) = world.patient("the service says what is spent", Duration::from_secs(100), own).await;
@@ -243,10 +246,8 @@ async fn jobs_of_a_genius_wait_when_the_money_is_gone(world: &World) {
 
 /// Every alarm of ours watches a figure under dimensions under which the service publishes it: the emulator does not look.
 async fn alarms_watch_what_is_published(world: &World) {
-    let published: BTreeSet<(String, String, String)> = figures(&world.fleet.said("dashboard"))
-        .into_iter()
-        .map(|(space, name, dimensions, _)| (space, name, dimensions.to_string()))
-        .collect();
+    let published: BTreeSet<(String, String, String)> =
+        figures(&world.fleet.all_said()).into_iter().map(|(space, name, dimensions, _)| (space, name, dimensions.to_string())).collect();
     let alarms = ask(&world.emulator.address, CLOUDWATCH, "DescribeAlarms", json!({ "AlarmNamePrefix": PREFIX })).await;
     let alarms = alarms["MetricAlarms"].as_array().unwrap();
     assert_eq!(alarms.len(), 5);

@@ -263,7 +263,7 @@ fn start(plan: &Plan, definition: &Value, task: &str, agent: &str) -> Running {
     let container = &definition["containerDefinitions"][0];
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned();
     assert!(container["secrets"].as_array().is_none_or(Vec::is_empty), "a secret in the environment of a container: {container:#}");
-    assert_eq!(container["entryPoint"], json!(["codeteam"]), "{container:#}");
+    assert!(container["entryPoint"].as_array().is_none_or(Vec::is_empty), "the image's own entry starts codeteam: {container:#}");
     let mut arguments: Vec<String> = container["command"].as_array().expect("a container has a command").iter().map(text).collect();
     // Ports are the container's own, and so is root, which the sandbox's level wants.
     for index in 0..arguments.len() {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use e2e::aws::{self, Emulator, Kind};
 use serde_json::{Value, json};
+use testkit::client::request;
 
 use super::client::{CLOUDWATCH, ECS, SCALING, SQS, ask, queue_url};
 use super::deploy::{Taken, deploy, strip};
@@ -42,7 +43,8 @@ async fn both_environments_are_deployed_beside_each_other_and_a_rollback_takes_t
     let what = "the deployment of both environments";
     let (Some(python), Some(emulator)) = (aws::program("python3", what), Emulator::start(Kind::Ministack, what).await) else { return };
     let (stripped, _) = strip(&python).await;
-    let domain = ["DomainName=codeteam.example.com", "HostedZoneId=Z0000000000000000000", "NotificationEmail=team@example.com"];
+    let zone = format!("HostedZoneId={}", hosted_zone(&emulator.address, "example.com").await);
+    let domain = ["DomainName=codeteam.example.com", &zone, "NotificationEmail=team@example.com"];
     deploy(&emulator, stripped.path(), "prod", &[["Phase=running", "Pooler=rds-proxy", "DatabaseAuth=iam"].as_slice(), &domain].concat())
         .await;
     deploy(&emulator, stripped.path(), "dev", &["Phase=ground"]).await;
@@ -70,6 +72,20 @@ async fn both_environments_are_deployed_beside_each_other_and_a_rollback_takes_t
     let rollback = json!({ "cluster": "ai-coding-team", "service": "dashboard", "taskDefinition": "dashboard:1" });
     let answer = ask(address, ECS, "UpdateService", rollback).await;
     assert!(answer["service"]["taskDefinition"].as_str().unwrap().ends_with(":task-definition/dashboard:1"), "{answer:#}");
+}
+
+/// A zone of Route 53, which whoever has a domain has made before; its id.
+async fn hosted_zone(address: &str, domain: &str) -> String {
+    let authorization = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=0";
+    let headers = format!("content-type: application/xml\r\nauthorization: {authorization}\r\n");
+    let zone = format!(
+        "<CreateHostedZoneRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Name>{domain}</Name>\
+         <CallerReference>a test</CallerReference></CreateHostedZoneRequest>"
+    );
+    let answer = request(address, "POST", "/2013-04-01/hostedzone", &headers, zone.as_bytes()).await;
+    let said = String::from_utf8_lossy(&answer.body).into_owned();
+    let id = said.split("<Id>/hostedzone/").nth(1).and_then(|rest| rest.split('<').next());
+    id.unwrap_or_else(|| panic!("{}: {said}", answer.status)).to_owned()
 }
 
 /// All five, with their topic, and the topic with the queue: told by hand, each one comes.
