@@ -110,6 +110,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     // Chaos looks at the tables from outside, past the store whose defects it seeks.
     ("sqlx*", &["chaos", "store", "testkit"]),
     ("tokio-postgres", &[]),
+    // What PostgreSQL keeps of a password; the wire itself is sqlx's.
+    ("postgres-protocol", &["store"]),
     ("axum*", &["codeteam"]),
     ("clap*", &["chaos", "codeteam"]),
     ("indicatif", &["codeteam"]),

@@ -22,6 +22,7 @@ mod late;
 mod ledger;
 mod listing;
 mod load;
+mod login;
 mod model;
 mod outbox;
 mod plans;

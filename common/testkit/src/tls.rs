@@ -54,8 +54,8 @@ impl TlsPostgres {
         });
         let started = Self { server, folder, port, door };
         started.execute(&format!("create role app login superuser password '{password}'")).await;
-        // Everybody else is trusted: the socket lies in a folder that only this user can open.
-        started.execute("do $$ begin execute format('copy (values (%L), (%L)) to %L', 'local all app scram-sha-256', 'local all all trust', current_setting('hba_file')); end $$").await;
+        // Its owner alone is trusted: the socket lies in a folder that only this user can open.
+        started.execute("do $$ begin execute format('copy (values (%L), (%L)) to %L', 'local all ' || current_user || ' trust', 'local all all scram-sha-256', current_setting('hba_file')); end $$").await;
         started.execute("select pg_reload_conf()").await;
         started
     }
@@ -64,6 +64,28 @@ impl TlsPostgres {
     pub fn url(&self, host: &str, password: &str, authority: &Path) -> Secret {
         let port = self.port;
         Secret::new(format!("postgres://app:{password}@{host}:{port}/codeteam?sslmode=verify-full&sslrootcert={}", authority.display()))
+    }
+
+    /// The URL of `database` for another role, who shows this password.
+    pub fn url_as(&self, role: &str, password: &str, database: &str) -> Secret {
+        let (port, authority) = (self.port, self.authority());
+        Secret::new(format!(
+            "postgres://{role}:{password}@localhost:{port}/{database}?sslmode=verify-full&sslrootcert={}",
+            authority.display()
+        ))
+    }
+
+    /// The URL of `database` for a superuser, who is not asked for a password.
+    pub fn owner_url(&self, database: &str) -> Secret {
+        Secret::new(self.server.url_of(database))
+    }
+
+    /// All that the server has written down.
+    ///
+    /// # Panics
+    /// When its log cannot be read.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.server.directory().join("server.log")).expect("a server has a log")
     }
 
     /// The certificate of the authority that has signed this server's.
@@ -85,7 +107,11 @@ impl TlsPostgres {
         self.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'app'").await;
     }
 
-    async fn execute(&self, statement: &str) {
+    /// Runs a statement as a superuser.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn execute(&self, statement: &str) {
         let mut connection = PgConnection::connect(&self.server.url()).await.expect("the server answers");
         connection.execute(AssertSqlSafe(statement.to_owned())).await.expect("the statement is a test's own");
     }
