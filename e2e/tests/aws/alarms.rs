@@ -88,7 +88,7 @@ fn figures(said: &str) -> Vec<(String, String, Value, f64)> {
 
 #[tokio::test]
 async fn a_worker_that_froze_is_stopped_and_replaced_and_its_job_goes_on_at_once() {
-    let setting = Setting { replies: slow(), start: Duration::ZERO };
+    let setting = Setting::of(slow());
     let Some(world) = World::start("the alarm of stale workers", setting).await else { return };
     listen(&world).await;
     let job = world.job("mechanic").await;
@@ -118,7 +118,7 @@ async fn a_worker_that_froze_is_stopped_and_replaced_and_its_job_goes_on_at_once
 
 #[tokio::test]
 async fn every_other_alarm_is_answered_once_whichever_way_and_however_often_it_comes() {
-    let setting = Setting { replies: slow(), start: Duration::ZERO };
+    let setting = Setting::of(slow());
     let Some(world) = World::start("the other alarms", setting).await else { return };
     listen(&world).await;
     a_stuck_job_is_taken_from_its_worker_and_done(&world).await;

@@ -45,7 +45,7 @@ pub(super) async fn deploy(emulator: &Emulator, stripped: &Path, environment: &s
     // SAM would ask the internet for a newer one, once a day; it was asked at the end of the century.
     let sam_folder = stripped.join(".aws-sam");
     std::fs::create_dir_all(&sam_folder).unwrap();
-    std::fs::write(sam_folder.join("metadata.json"), r#"{"lastVersionCheck": 4102444800}"#).unwrap();
+    std::fs::write(sam_folder.join("metadata.json"), r#"{"lastVersionCheck": 4102444800.0}"#).unwrap();
     let (template, stack) = (stripped.join("template.yaml"), format!("ai-coding-team-{environment}"));
     let command = aws::command(&sam, &emulator.address, stripped)
         .args(["deploy", "--template-file", template.to_str().unwrap(), "--stack-name", &stack, "--resolve-s3", "--no-confirm-changeset"])

@@ -1,12 +1,16 @@
 //! From nothing to nothing: a webhook, a wake, a worker, a job that is done, and no worker.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
+use testkit::client::request;
+use testkit::{Answer, ModelStub};
 use tokio::time::{Instant, sleep};
 
 use super::client::{SQS, ask, queue_url};
 use super::fleet::What;
+use super::http::Served;
 use super::sqs::Weather;
 use super::world::{MODEL_KEY, Setting, WEBHOOK_SECRET, World, long, put_secret, quick};
 
@@ -16,7 +20,7 @@ const SCALE_IN: Duration = Duration::from_secs(60 + 15 + 10);
 
 #[tokio::test]
 async fn a_webhook_wakes_a_worker_from_zero_its_job_is_done_and_then_there_is_none_again() {
-    let setting = Setting { replies: quick(), start: Duration::from_secs(1) };
+    let setting = Setting { start: Duration::from_secs(1), ..Setting::of(quick()) };
     let Some(world) = World::start("from a webhook to zero again", setting).await else { return };
     assert_eq!((world.desired(WORKER).await, world.fleet.processes(WORKER).len()), (0, 0));
 
@@ -80,32 +84,52 @@ fn nothing_secret_is_in_an_environment(world: &World) {
     assert!(secrets.iter().all(|secret| !told.contains(*secret)), "a secret is in a log");
 }
 
-#[tokio::test]
-async fn a_secret_is_replaced_without_a_restart() {
-    let setting = Setting { replies: quick(), start: Duration::ZERO };
-    let Some(world) = World::start("the rotation of a secret", setting).await else { return };
-    let service = world.fleet.processes("dashboard");
-    let fresh = "whsec-of-the-second-day-91be";
-    assert_eq!(world.label("mechanic", fresh).await.status, 401, "nobody knows the new one yet");
-    let address = &world.emulator.address;
-    put_secret(address, "GITHUB_WEBHOOK_SECRET", fresh).await;
-    put_secret_anew(address, "GITHUB_WEBHOOK_SECRET_PREVIOUS", WEBHOOK_SECRET).await;
-    let taken = async || (world.label("mechanic", fresh).await.status == 202).then_some(());
-    world.until("the new secret is taken", taken).await;
-    assert_eq!(world.label("mechanic", WEBHOOK_SECRET).await.status, 202, "the old one is good while it is being replaced");
-    assert_eq!(world.label("mechanic", "whsec-of-nobody").await.status, 401);
-    assert_eq!(world.fleet.processes("dashboard"), service, "the service was not restarted");
+/// A vendor of models that takes one key at a time, in front of one that takes [`ModelStub::KEY`]: where it is, and the key.
+async fn vendor(model: &ModelStub) -> (Served, Arc<Mutex<String>>) {
+    let (taken, behind) = (Arc::new(Mutex::new(MODEL_KEY.to_owned())), model.url().trim_start_matches("http://").to_owned());
+    let key = Arc::clone(&taken);
+    let served = Served::start(move |asked| {
+        let (right, behind) = (asked.headers.get("x-api-key") == Some(&*key.lock().unwrap()), behind.clone());
+        async move {
+            if !right {
+                let refused = json!({ "type": "error", "error": { "type": "authentication_error", "message": "invalid x-api-key" } });
+                return Some((401, refused.to_string().into_bytes()));
+            }
+            let headers = format!("x-api-key: {}\r\nanthropic-version: 2023-06-01\r\ncontent-type: application/json\r\n", ModelStub::KEY);
+            let answer = request(&behind, &asked.method, &asked.path, &headers, &asked.body).await;
+            Some((answer.status, answer.body))
+        }
+    });
+    (served.await, taken)
 }
 
-/// An entry that the template does not make.
-async fn put_secret_anew(address: &str, name: &str, value: &str) {
-    let body = json!({ "Name": format!("ai-coding-team/dev/{name}"), "SecretString": value });
-    ask(address, super::client::SECRETS, "CreateSecret", body).await;
+#[tokio::test]
+async fn a_models_key_that_is_replaced_is_used_by_the_next_call_without_a_restart() {
+    let (write, finish) = (quick().remove(0), quick().remove(1));
+    let model = ModelStub::start([Answer::call(write.0, write.1), Answer::call(finish.0, finish.1)]).await;
+    let (served, taken) = vendor(&model).await;
+    let environment = vec![("ANTHROPIC_BASE_URL", format!("http://{}", served.address)), ("MODEL", "claude-haiku-4-5".to_owned())];
+    let setting = Setting { environment, ..Setting::of(Vec::new()) };
+    let Some(world) = World::start("the rotation of a secret", setting).await else { return };
+    world.job("mechanic").await;
+    world.done(1).await;
+    let before = (world.fleet.processes("dashboard"), world.fleet.processes(WORKER));
+    // The vendor takes a new one from now on, and a person has put it into Secrets Manager.
+    let fresh = "sk-ant-of-the-second-day-91be";
+    fresh.clone_into(&mut taken.lock().unwrap());
+    put_secret(&world.emulator.address, "ANTHROPIC_API_KEY", fresh).await;
+    world.job("mechanic").await;
+    world.done(2).await;
+    assert_eq!((world.fleet.processes("dashboard"), world.fleet.processes(WORKER)), before, "nothing was restarted");
+    assert_eq!((model.calls(), model.refusals()), (vec![2, 2], Vec::new()), "every step was paid for once");
+    let told = world.told();
+    assert!(!told.contains(fresh) && !told.contains(MODEL_KEY), "a key is in a log");
+    assert_eq!(world.label("mechanic", "whsec-of-nobody").await.status, 401, "and who may sign webhooks is asked as before");
 }
 
 #[tokio::test]
 async fn jobs_are_done_in_time_with_wake_messages_lost_doubled_shuffled_and_the_queue_down() {
-    let setting = Setting { replies: quick(), start: Duration::ZERO };
+    let setting = Setting::of(quick());
     let Some(world) = World::start("bad weather over SQS", setting).await else { return };
     // Somebody is there already, so that only the wake is between a job and its worker.
     world.job("mechanic").await;
@@ -114,7 +138,7 @@ async fn jobs_are_done_in_time_with_wake_messages_lost_doubled_shuffled_and_the_
     for weather in [Weather::Fair, Weather::Lost, Weather::Doubled, Weather::Shuffled, Weather::Down] {
         world.door.set(weather);
         let mut ids = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..2 {
             ids.push(world.job("mechanic").await);
             jobs += 1;
             world.done(jobs).await;
@@ -133,7 +157,7 @@ async fn jobs_are_done_in_time_with_wake_messages_lost_doubled_shuffled_and_the_
     }
     e2e::measured(&format!("from ready to claimed at worst, by what befell SQS: {worst:.2?}"));
     let (sent, received) = world.door.passed();
-    assert!(sent >= 15 && received > 0, "the queue was used at all: {sent} sent, {received} asked");
+    assert!(sent >= 10 && received > 0, "the queue was used at all: {sent} sent, {received} asked");
     assert_eq!(world.db.value("select count(*) from jobs").await, jobs.to_string());
     assert_eq!(world.github.at("acme/tally").pulls.len(), jobs, "one pull request each");
 
@@ -152,7 +176,7 @@ async fn jobs_are_done_in_time_with_wake_messages_lost_doubled_shuffled_and_the_
 
 #[tokio::test]
 async fn a_scale_in_leaves_a_busy_worker_alone_and_a_deploy_gives_its_job_back() {
-    let setting = Setting { replies: long(8), start: Duration::ZERO };
+    let setting = Setting::of(long(8));
     let Some(world) = World::start("a scale-in beside a busy worker", setting).await else { return };
     world.job("mechanic").await;
     let busy = "select count(*) from queue where state = 'leased' and step_no >= 1";

@@ -27,7 +27,7 @@ const PERSON: &str = "hubot";
 /// What webhooks are signed with at first.
 pub(super) const WEBHOOK_SECRET: &str = "whsec-of-the-first-day-6c1f";
 
-/// The key of a model, which no job here uses.
+/// The key of a model at first.
 pub(super) const MODEL_KEY: &str = "sk-ant-of-the-first-day-6c1f";
 
 /// What a world begins with.
@@ -36,6 +36,15 @@ pub(super) struct Setting {
     pub replies: Vec<(&'static str, Value, u64)>,
     /// How long Fargate takes to start a task.
     pub start: Duration,
+    /// Further variables of every process, which win.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl Setting {
+    /// Tasks start at once.
+    pub(super) fn of(replies: Vec<(&'static str, Value, u64)>) -> Self {
+        Self { replies, start: Duration::ZERO, environment: Vec::new() }
+    }
 }
 
 pub(super) struct World {
@@ -86,11 +95,12 @@ impl World {
             put_secret(&emulator.address, name, value).await;
         }
         let text = |path: &PathBuf| path.to_str().unwrap().to_owned();
-        let environment = vec![
+        let mut environment = vec![
             ("MODEL".to_owned(), "scripted".to_owned()),
             ("CODETEAM_SCRIPT".to_owned(), text(&script)),
             ("GITHUB_APP_FILE".to_owned(), text(&app_file(folder.path(), &github))),
         ];
+        environment.extend(setting.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let plan = Plan {
             address: emulator.address.clone(),
             sqs: door.address().to_owned(),
