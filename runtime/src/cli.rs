@@ -60,7 +60,7 @@ pub enum Command {
     Work(Work),
     /// Give an event to a handler in this process and print its answer.
     Invoke(Invoke),
-    /// Bring the database's schema up to date.
+    /// Bring the database's schema up to date, and make the role of serve and work that DATABASE_APP_URL names.
     Migrate(Migrate),
     /// List jobs, newest first.
     Jobs(Jobs),

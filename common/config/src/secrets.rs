@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// The entries that there can be, by the names of the variables in whose place they are.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     DATABASE_URL,
     DATABASE_LISTEN_URL,
+    "DATABASE_APP_URL",
     OPENAI_API_KEY,
     ANTHROPIC_API_KEY,
     GOOGLE_API_KEY,

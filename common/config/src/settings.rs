@@ -27,6 +27,8 @@ pub struct Settings {
     pub database_route: Route,
     /// `DATABASE_LISTEN_URL`: a way around that pooler, to hear notifications; `DATABASE_URL` unless set.
     pub database_listen_url: Option<Secret>,
+    /// `DATABASE_APP_URL`: the database as the role that `codeteam migrate` makes for `serve` and `work`.
+    pub database_app_url: Option<Secret>,
     /// `GITHUB_APP_FILE`: the App's credentials, which only their owner may read; `github-app.json` in the state directory unless
     /// set.
     pub github_app_file: Option<PathBuf>,
@@ -149,6 +151,7 @@ impl Settings {
             database_route: choice(text, "DATABASE_POOLER", &[("none", Route::Session), ("transaction", Route::Transaction)])?
                 .unwrap_or_default(),
             database_listen_url: secret("DATABASE_LISTEN_URL"),
+            database_app_url: secret("DATABASE_APP_URL"),
             github_app_file: text("GITHUB_APP_FILE").map(PathBuf::from),
             github_app: github_app(text("GITHUB_APP_ID"), secret("GITHUB_APP_PRIVATE_KEY"))?,
             labels: (text("GITHUB_LABEL_MECHANIC"), text("GITHUB_LABEL_GENIUS")),
@@ -397,6 +400,7 @@ mod tests {
             &[
                 ("DATABASE_URL", "postgres://u:hunter2@h/d"),
                 ("DATABASE_LISTEN_URL", "postgres://u:hunter2@h/d"),
+                ("DATABASE_APP_URL", "postgres://u:hunter2@h/d"),
                 ("ANTHROPIC_API_KEY", "hunter2"),
                 ("OPENAI_API_KEY", "hunter2"),
                 ("OPENAI_BASE_URL", "http://u:hunter2@h"),

@@ -83,6 +83,36 @@ async fn old_months_are_shown_before_they_go() {
 }
 
 #[tokio::test]
+async fn migrate_makes_the_role_of_the_services_that_a_url_names() {
+    let db = TestDb::new().await;
+    let database = db.value("select current_database()").await;
+    let role = format!("{database}_services");
+    let migrate = async |url: &str| Codeteam::new(["migrate"]).on(db.url.expose()).env("DATABASE_APP_URL", url).run().await;
+    let url = |password: &str| format!("postgres://{role}:{password}@localhost/{database}");
+    let verifier = format!("select rolpassword from pg_authid where rolname = '{role}'");
+    let said = format!("role {role} logs in with the password of DATABASE_APP_URL");
+    migrate(&url("Qm7-the-first")).await.expect(0, &["the schema is up to date", &said]);
+    let first = db.value(&verifier).await;
+    assert!(first.starts_with("SCRAM-SHA-256$"), "{first}");
+    migrate(&url("Qm7-the-second")).await.expect(0, &[&said]);
+    assert_ne!(db.value(&verifier).await, first, "the new password");
+    let may = format!("select has_table_privilege('{role}', 'jobs', 'delete') and not has_table_privilege('{role}', 'ledger', 'update')");
+    assert_eq!(db.value(&may).await, "true");
+
+    let refused = async |url: &str, why: &str| {
+        let ran = migrate(url).await;
+        ran.expect(2, &["DATABASE_APP_URL", why]);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("hunter2-kX9v"), "a password is on the screen: {}", ran.stderr);
+    };
+    let owner = db.value("select current_user").await;
+    refused(&format!("postgres://{owner}:hunter2-kX9v@localhost/{database}"), "owns the tables or is a superuser").await;
+    refused(&format!("postgres://{role}:hunter2-kX9v@localhost/postgres"), r#"names the database "postgres""#).await;
+    refused(&format!("postgres://localhost/{database}?password=hunter2-kX9v"), "names no user").await;
+    refused("hunter2-kX9v", "is no URL").await;
+    db.execute(&format!("drop owned by {role}; drop role {role}")).await;
+}
+
+#[tokio::test]
 async fn migrate_grants_to_roles_that_are_there() {
     let db = TestDb::new().await;
     let role = format!("{}_cli", db.value("select current_database()").await);

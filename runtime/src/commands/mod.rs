@@ -34,6 +34,7 @@ mod workers;
 use clap::CommandFactory;
 use config::logging::{self, Format};
 use config::{Root, Services, Settings, StartError};
+use store::roles::Login;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::cli::{Cli, Command, Cost, Migrate, OtherCost};
@@ -140,9 +141,20 @@ async fn migrate(args: Migrate, settings: Settings) -> Outcome {
     let Some(url) = services.database_url().await? else {
         return Err(Failure::Environment(anyhow::anyhow!("DATABASE_URL is not set: it names the database to migrate")));
     };
+    // A URL that cannot be meant stops it before anything is changed.
+    let app = services.settings.database_app_url.as_ref().map(Login::of).transpose()?;
     let db = store::Db::connect_by(services.settings.database_route, &url, 1, std::time::Duration::from_secs(10)).await?;
     db.migrate().await?;
-    store::roles::grant(&db, &args.grant_app, &args.grant_read).await?;
+    let mut apps = args.grant_app;
+    if let Some(login) = &app {
+        store::roles::make_login(&db, login).await?;
+        apps.push(login.role.clone());
+    }
+    store::roles::grant(&db, &apps, &args.grant_read).await?;
     screen::progress("the schema is up to date");
+    if let Some(Login { role, password, .. }) = &app {
+        let shown = if password.is_some() { "the password of DATABASE_APP_URL" } else { "tokens of IAM" };
+        screen::progress(&format!("role {role} logs in with {shown}, and may do what serve and work need"));
+    }
     Ok(())
 }
