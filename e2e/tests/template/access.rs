@@ -204,6 +204,26 @@ async fn each_service_may_read_exactly_what_the_program_asks_for_and_nobody_but_
 }
 
 #[tokio::test]
+async fn migrations_make_the_role_that_the_services_are_with_what_it_shows() {
+    for choice in CHOICES {
+        let template = Template::of(choice).await;
+        let url = |name: &str| template.get(name).text("/SecretString");
+        let credentials = |name: &str| url(name).trim_start_matches("postgres://").split('@').next().unwrap_or_default().to_owned();
+        let services = credentials("DatabaseUrl");
+        assert!(services.starts_with("codeteam_app:{{resolve:secretsmanager:${DatabaseAppPassword"), "{services}");
+        let shown = if choice.contains("DatabaseAuth=iam") { "codeteam_app" } else { &services };
+        assert_eq!(credentials("AppDatabaseUrl"), shown, "{choice}");
+        let rest = |name: &str| url(name).split('@').nth(1).map(str::to_owned);
+        assert_eq!(rest("AppDatabaseUrl"), rest("OwnerDatabaseUrl"), "{choice}: one database, and not through a pooler");
+        let migrate = template.get("MigrateTask");
+        assert_eq!(migrate.properties["ContainerDefinitions"][0]["Command"], serde_json::json!(["migrate"]), "{choice}");
+        let prefix = migrate.environment(0)["CODETEAM_SECRETS"].clone();
+        let named = ["OwnerDatabaseUrl", "AppDatabaseUrl"].map(|name| template.get(name).text("/Name"));
+        assert_eq!(named, ["DATABASE_URL", "DATABASE_APP_URL"].map(|name| format!("{prefix}/{name}")), "{choice}");
+    }
+}
+
+#[tokio::test]
 async fn the_models_of_bedrock_that_may_be_asked_are_those_of_the_lists() {
     let template = Template::prod().await;
     let prices: toml::Table = std::fs::read_to_string(e2e::root().join("common/llm/prices.toml")).unwrap().parse().unwrap();

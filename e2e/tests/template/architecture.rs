@@ -271,6 +271,7 @@ async fn secrets_are_those_of_the_architecture_and_the_additions_that_are_listed
         "DATABASE_OWNER_PASSWORD",
         "DATABASE_APP_PASSWORD",
         "owner/DATABASE_URL",
+        "owner/DATABASE_APP_URL",
         "pooler/DATABASE_URL",
     ];
     let secrets: BTreeSet<String> = Template::prod().await.all("AWS::SecretsManager::Secret").map(|secret| secret.text("/Name")).collect();

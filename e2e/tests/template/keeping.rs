@@ -80,7 +80,11 @@ pub(super) fn spilled(template: &Template) -> Vec<String> {
     for resource in &template.0 {
         let text = resource.properties.to_string();
         let may = match resource.kind.as_str() {
-            "AWS::SecretsManager::Secret" => resource.text("/SecretString").contains(":{{resolve:secretsmanager:${"),
+            "AWS::SecretsManager::Secret" => {
+                let value = resource.text("/SecretString");
+                // Whoever shows tokens has a URL without a secret.
+                value.contains(":{{resolve:secretsmanager:${") || value.starts_with("postgres://codeteam_app@${Database.")
+            }
             "AWS::RDS::DBInstance" => resource.text("/MasterUserPassword").starts_with("{{resolve:secretsmanager:${"),
             _ => false,
         };
