@@ -194,6 +194,7 @@ async fn keep(plan: Plan, state: Arc<Mutex<State>>, agent: Arc<Served>) {
     let mut definitions: BTreeMap<String, Value> = BTreeMap::new();
     // When tasks that have no process yet were first seen.
     let mut seen: BTreeMap<String, Instant> = BTreeMap::new();
+    let mut short = BTreeSet::new();
     loop {
         let records = records(&plan, &state).await;
         for (task, record) in &records {
@@ -224,12 +225,22 @@ async fn keep(plan: Plan, state: Arc<Mutex<State>>, agent: Arc<Served>) {
             let stop = json!({ "cluster": plan.cluster, "task": task, "reason": "Essential container in task exited" });
             attempt(&plan.address, ECS, "StopTask", stop).await;
         }
-        // The service scheduler's part, which the emulator does only when it is asked to change something.
-        for service in SERVICES {
-            attempt(&plan.address, ECS, "UpdateService", json!({ "cluster": plan.cluster, "service": service })).await;
-        }
+        replace(&plan, &mut short).await;
         sleep(LOOK).await;
     }
+}
+
+/// The service scheduler's part, which the emulator does only when it is asked to change something: a service that has been short of
+/// tasks since the last look gets new ones. At the first look somebody else's change may be under way, which the emulator would do twice.
+async fn replace(plan: &Plan, short: &mut BTreeSet<String>) {
+    let answer = ask(&plan.address, ECS, "DescribeServices", json!({ "cluster": plan.cluster, "services": SERVICES })).await;
+    let lacks =
+        answer["services"].as_array().into_iter().flatten().filter(|one| one["runningCount"].as_u64() < one["desiredCount"].as_u64());
+    let lacks: BTreeSet<String> = lacks.filter_map(|service| service["serviceName"].as_str().map(str::to_owned)).collect();
+    for service in lacks.intersection(short) {
+        attempt(&plan.address, ECS, "UpdateService", json!({ "cluster": plan.cluster, "service": service })).await;
+    }
+    *short = lacks;
 }
 
 /// Every task that the emulator lists as running, and every one that has a process here.

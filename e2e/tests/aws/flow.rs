@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::client::request;
 use testkit::{Answer, ModelStub};
 use tokio::time::{Instant, sleep};
 
 use super::client::{SQS, ask, queue_url};
 use super::fleet::What;
-use super::http::Served;
+use super::http::{Served, exchange};
 use super::sqs::Weather;
 use super::world::{MODEL_KEY, Setting, WEBHOOK_SECRET, World, long, put_secret, quick};
 
@@ -96,8 +95,7 @@ async fn vendor(model: &ModelStub) -> (Served, Arc<Mutex<String>>) {
                 return Some((401, refused.to_string().into_bytes()));
             }
             let headers = format!("x-api-key: {}\r\nanthropic-version: 2023-06-01\r\ncontent-type: application/json\r\n", ModelStub::KEY);
-            let answer = request(&behind, &asked.method, &asked.path, &headers, &asked.body).await;
-            Some((answer.status, answer.body))
+            Some(exchange(&behind, &asked.method, &asked.path, &headers, &asked.body).await)
         }
     });
     (served.await, taken)

@@ -66,8 +66,25 @@ where
     }
 }
 
+/// Asks the server at `address`, which may keep the connection open: the status and the body of its answer.
+pub(super) async fn exchange(address: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(body).await.unwrap();
+    let (first, _, body) = message(&mut stream, &mut Vec::new()).await.expect("the server answers");
+    (first.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("an answer has a status"), body)
+}
+
 /// The next request of a connection; `None` = it has ended.
 async fn take(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<Asked> {
+    let (first, headers, body) = message(stream, read).await?;
+    let mut words = first.split(' ').map(str::to_owned);
+    Some(Asked { method: words.next()?, path: words.next()?, headers, body })
+}
+
+/// The next message of a connection: its first line, headers and body; `None` = the connection has ended.
+async fn message(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<(String, BTreeMap<String, String>, Vec<u8>)> {
     let head = loop {
         if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
@@ -76,18 +93,16 @@ async fn take(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<Asked> {
     };
     let text = String::from_utf8_lossy(&read[..head]).into_owned();
     let (first, rest) = text.split_once("\r\n").unwrap_or((&text, ""));
-    let mut words = first.split(' ').map(str::to_owned);
-    let (method, path) = (words.next()?, words.next()?);
     let headers = rest.lines().filter_map(|line| line.split_once(':'));
     let headers: BTreeMap<String, String> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
-    assert!(!headers.contains_key("transfer-encoding"), "this server takes no chunked bodies: {text}");
+    assert!(!headers.contains_key("transfer-encoding"), "chunked bodies are not understood here: {text}");
     let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a length is a number"));
     while read.len() < head + 4 + length {
         more(stream, read).await?;
     }
     let body = read[head + 4..head + 4 + length].to_vec();
     read.drain(..head + 4 + length);
-    Some(Asked { method, path, headers, body })
+    Some((first.to_owned(), headers, body))
 }
 
 async fn more(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<()> {
