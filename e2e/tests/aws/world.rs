@@ -85,7 +85,8 @@ impl World {
         let (db, door) = (TestDb::new().await, Door::start(&emulator.address).await);
         let repository = Repository::of(&[("README.md", "A tally.\n")]).await;
         let github = Server::start(Options { ids_after: 1_000_000, ..Options::default() }).await;
-        github.state().host(REPOSITORY, 100, Some(repository.bare().await));
+        let bare = repository.bare().await;
+        github.state().host(REPOSITORY, 100, Some(bare));
         github.state().account(Account { id: 7, login: PERSON.to_owned(), name: None, role: "write".to_owned() });
         let script = folder.path().join("script.json");
         let reply = |(name, input, delay_ms): &(&str, Value, u64)| json!({ "text": "so", "tool_calls": [{ "name": name, "input": input }], "delay_ms": delay_ms });
