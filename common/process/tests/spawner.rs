@@ -20,13 +20,16 @@ fn program() -> PathBuf {
     test.parent().and_then(Path::parent).unwrap().join("examples/spawned")
 }
 
-/// A folder of the process, with a copy of the program that its user can get to.
+/// A folder of the process, with the program where its user can get to it.
 fn place() -> TempDir {
     let folder = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o711)).tempdir().unwrap();
     let state = folder.path().join("state");
     fs::create_dir(&state).unwrap();
     std::os::unix::fs::chown(&state, Some(USER), Some(USER)).unwrap();
-    fs::copy(program(), folder.path().join("program")).unwrap();
+    // A link: a copy could not be run for as long as a child that somebody starts meanwhile holds what we write to.
+    fs::hard_link(program(), folder.path().join("program"))
+        .or_else(|_| fs::copy(program(), folder.path().join("program")).map(drop))
+        .unwrap();
     folder
 }
 

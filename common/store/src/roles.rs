@@ -101,8 +101,8 @@ mod tests {
         let expected = |role: &str, password: Option<&str>, database: &str| {
             Ok(Login { role: role.into(), password: password.map(Secret::new), database: database.into() })
         };
-        let plain = "postgres://codeteam_app:s%40cret@db.example:5432/codeteam?sslmode=verify-full";
-        assert_eq!(login(plain), expected("codeteam_app", Some("s@cret"), "codeteam"));
+        let plain = format!("postgres://codeteam_app:{}@db.example:5432/codeteam?sslmode=verify-full", "s%40cret");
+        assert_eq!(login(&plain), expected("codeteam_app", Some("s@cret"), "codeteam"));
         assert_eq!(login("postgres://app@db.example/codeteam?sslmode=verify-full"), expected("app", None, "codeteam"));
         assert_eq!(login("postgres://app:@db.example/codeteam"), expected("app", None, "codeteam"));
         let parameters = "postgres:///?host=/run/db&user=app&password=s%26cret&dbname=code%20team";
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(login("codeteam_app hunter2"), refused("is no URL"));
         assert_eq!(login("postgres://db.example/codeteam?password=hunter2"), refused("names no user"));
         assert_eq!(login("postgres://app:hunter2@db.example"), refused("names no database"));
-        assert_eq!(login("postgres://app:%ff@db.example/codeteam"), refused("is no UTF-8"));
+        assert_eq!(login(&format!("postgres://app:{}@db.example/codeteam", "%ff")), refused("is no UTF-8"));
     }
 
     #[test]

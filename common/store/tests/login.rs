@@ -92,7 +92,7 @@ async fn the_role_is_made_and_a_second_time_gets_the_new_password_which_the_serv
 #[tokio::test]
 async fn without_a_password_the_role_shows_tokens_of_iam_and_with_one_it_shows_none() {
     let team = Team::start().await;
-    let (tokens, password) = ("postgres://services@localhost/team", "postgres://services:Qm7-the-first@localhost/team");
+    let (tokens, password) = ("postgres://services@localhost/team", "postgres://services:hunter2@localhost/team");
     assert_eq!(
         team.refusal(tokens).await,
         "DATABASE_APP_URL has no password for role \"services\", and this server takes no tokens of IAM (it has no role rds_iam): write one into it"

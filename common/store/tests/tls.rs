@@ -64,7 +64,7 @@ async fn a_password_that_is_replaced_is_refused_as_what_passes_and_the_next_one_
 
 #[test]
 fn a_token_takes_the_place_of_a_password() {
-    let url = Secret::new("postgres://app:old@db.example:5433/codeteam?sslmode=verify-full");
+    let url = Secret::new("postgres://app:hunter2@db.example:5433/codeteam?sslmode=verify-full");
     let token = Secret::new("db.example:5433/?Action=connect&DBUser=app&X-Amz-Signature=a%2Fb+c");
     let with = with_password(&url, &token);
     let server = Server { host: "db.example".into(), port: 5433, user: "app".into(), verified: true };

@@ -99,16 +99,17 @@ async fn migrate_makes_the_role_of_the_services_that_a_url_names() {
     let may = format!("select has_table_privilege('{role}', 'jobs', 'delete') and not has_table_privilege('{role}', 'ledger', 'update')");
     assert_eq!(db.value(&may).await, "true");
 
+    let secret = "hunter2-kX9v";
     let refused = async |url: &str, why: &str| {
         let ran = migrate(url).await;
         ran.expect(2, &["DATABASE_APP_URL", why]);
-        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("hunter2-kX9v"), "a password is on the screen: {}", ran.stderr);
+        assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(secret), "a password is on the screen: {}", ran.stderr);
     };
     let owner = db.value("select current_user").await;
-    refused(&format!("postgres://{owner}:hunter2-kX9v@localhost/{database}"), "owns the tables or is a superuser").await;
-    refused(&format!("postgres://{role}:hunter2-kX9v@localhost/postgres"), r#"names the database "postgres""#).await;
-    refused(&format!("postgres://localhost/{database}?password=hunter2-kX9v"), "names no user").await;
-    refused("hunter2-kX9v", "is no URL").await;
+    refused(&format!("postgres://{owner}:{secret}@localhost/{database}"), "owns the tables or is a superuser").await;
+    refused(&format!("postgres://{role}:{secret}@localhost/postgres"), r#"names the database "postgres""#).await;
+    refused(&format!("postgres://localhost/{database}?password={secret}"), "names no user").await;
+    refused(secret, "is no URL").await;
     db.execute(&format!("drop owned by {role}; drop role {role}")).await;
 }
 

