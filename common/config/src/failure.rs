@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dispatch::HandlerError;
 use git::GitError;
-use github::ForgeError;
+use github::{ForgeError, SignatureError};
 use llm::LlmError;
 use store::StoreError;
 
@@ -50,6 +50,14 @@ pub fn of_forge(error: ForgeError) -> HandlerError {
         ForgeError::Denied(_) => of_worker(&error),
         ForgeError::NotFound(_) | ForgeError::Invalid(_) => HandlerError::Invalid(error.to_string()),
     }
+}
+
+/// A webhook whose signature does not hold: of whoever forged it, or of a secret that took the place of ours.
+pub fn of_signature(error: SignatureError) -> HandlerError {
+    if error == SignatureError::Wrong {
+        secrets::refused();
+    }
+    HandlerError::Denied(error.to_string())
 }
 
 /// An error of a model's provider.

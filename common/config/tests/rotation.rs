@@ -88,7 +88,8 @@ async fn a_webhook_secret_that_is_replaced_is_believed_without_a_restart() {
     let entries = Entries::start(&[("GITHUB_WEBHOOK_SECRET", old)]).await;
     let services = entries.services(&[]);
     let secrets = services.webhook_secrets().unwrap().unwrap();
-    let believed = |secret: &str| secrets.verify(Some(&sign(&Secret::new(secret), b"x")), b"x").is_ok();
+    let verify = |secret: &str| secrets.verify(Some(&sign(&Secret::new(secret), b"x")), b"x");
+    let believed = |secret: &str| verify(secret).is_ok();
     assert_eq!((believed(old), believed(new)), (true, false));
     entries.set("GITHUB_WEBHOOK_SECRET", new);
     entries.set("GITHUB_WEBHOOK_SECRET_PREVIOUS", old);
@@ -100,6 +101,16 @@ async fn a_webhook_secret_that_is_replaced_is_believed_without_a_restart() {
     };
     timeout(PATIENCE, seen).await.expect("it is looked at when GitHub refuses something");
     assert!(believed(old), "what GitHub signed before is believed as long as the entry is there");
+    // GitHub signs with a third one before anybody has looked.
+    let third = "third-Ht6yGf3d-W9xC";
+    entries.set("GITHUB_WEBHOOK_SECRET", third);
+    let seen = async {
+        while let Err(error) = verify(third) {
+            failure::of_signature(error);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, seen).await.expect("it is looked at when a signature does not hold");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Acts on alarms: puts right what a program can, and tells people the rest.
 //!
-//! An alarm is told in four ways ([`parse`]), some of them at the same time. Each change of its state is one row of `alarms`: what is
+//! An alarm is told in four ways (`parse.rs`), some of them at the same time. Each change of its state is one row of `alarms`: what is
 //! to be done is written first, then every action as it is done. So a change that is told twice is acted on once, and one whose
-//! handler died is taken up again where it stood. What is to be done is one file of [`reactions`].
+//! handler died is taken up again where it stood. What is to be done is one file of `reactions`.
 
 mod course;
 mod instance;

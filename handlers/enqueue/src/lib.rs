@@ -112,7 +112,7 @@ impl Enqueue {
         let Some(secrets) = &self.secrets else {
             return Err(HandlerError::Denied("webhooks are refused: no GITHUB_WEBHOOK_SECRET is set".to_owned()));
         };
-        secrets.verify(http.header(SIGNATURE_HEADER), &http.body).map_err(|error| HandlerError::Denied(error.to_string()))?;
+        secrets.verify(http.header(SIGNATURE_HEADER), &http.body).map_err(failure::of_signature)?;
         let header = |name: &str| {
             http.header(name).filter(|value| !value.is_empty()).ok_or_else(|| HandlerError::Invalid(format!("header {name} is missing")))
         };
