@@ -31,7 +31,8 @@ pub(crate) async fn run() -> Result<()> {
     let (settings, folder, db) = (Settings::from_env()?, tempfile::tempdir()?, TestDb::new().await);
     let command = |arguments: &[&str]| {
         let base = Command::new(&binary).args(arguments.iter().copied()).path(&settings.path);
-        base.env("DATABASE_URL", db.url.expose()).env("CODETEAM_STATE_DIR", folder.path())
+        // The folder is that of whoever measures.
+        base.env("DATABASE_URL", db.url.expose()).env("CODETEAM_STATE_DIR", folder.path()).env("CODETEAM_USER", "root")
     };
     let (mut starts, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {

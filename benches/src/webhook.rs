@@ -32,6 +32,8 @@ pub(crate) async fn run() -> Result<()> {
     let binary = std::env::current_exe()?.with_file_name("codeteam");
     let serve = Command::new(&binary).args(["serve", "--listen", "127.0.0.1:0"]).path(&settings.path);
     let serve = serve.env("DATABASE_URL", db.url.expose()).env("CODETEAM_STATE_DIR", folder.path()).env("GITHUB_WEBHOOK_SECRET", SECRET);
+    // The folder is that of whoever measures.
+    let serve = serve.env("CODETEAM_USER", "root");
     let log = folder.path().join("serve.log");
     let mut running = start(&serve, &log)?;
     let address = said(&mut running, &log, "listening on http://").await?;
