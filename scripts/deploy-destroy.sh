@@ -8,16 +8,7 @@ command_name=destroy dry=
 . scripts/deploy-names.sh
 
 how='make destroy ENV=dev (or prod; ARGS=--dry-run says what it would do)'
-environment=
-for argument in "$@"; do
-    case $argument in
-        --dry-run) dry=1 ;;
-        -*) usage "$how" ;;
-        *) [ -z "$environment" ] || usage "$how"; environment=$argument ;;
-    esac
-done
-[ -n "$environment" ] || usage "$how"
-choose_environment "$environment"
+only_environment "$how" "$@"
 need_aws
 [ -n "$dry" ] || all_needed
 log_in

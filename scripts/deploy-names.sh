@@ -25,6 +25,22 @@ choose_environment() {
     esac
 }
 
+# Of a command that takes one environment and --dry-run, and nothing else: only_environment HOW ARGUMENTS.
+only_environment() {
+    local how=$1 argument
+    shift
+    environment=
+    for argument in "$@"; do
+        case $argument in
+            --dry-run) dry=1 ;;
+            -*) usage "$how" ;;
+            *) [ -z "$environment" ] || usage "$how"; environment=$argument ;;
+        esac
+    done
+    [ -n "$environment" ] || usage "$how"
+    choose_environment "$environment"
+}
+
 # `need TOOL HOW`: every tool that is missing is named, with what installs it, before anything is done.
 missing_tools=()
 need() {

@@ -11,16 +11,7 @@ command_name=deploy dry=
 . scripts/deploy-names.sh
 
 how='make deploy ENV=dev (or prod; ARGS=--dry-run says what it would do)'
-environment=
-for argument in "$@"; do
-    case $argument in
-        --dry-run) dry=1 ;;
-        -*) usage "$how" ;;
-        *) [ -z "$environment" ] || usage "$how"; environment=$argument ;;
-    esac
-done
-[ -n "$environment" ] || usage "$how"
-choose_environment "$environment"
+only_environment "$how" "$@"
 variant=${VARIANT:-worker}
 [[ $variant = worker || $variant = full ]] || fail "VARIANT is \"$variant\": expected worker or full"
 read -r -a parameters <<<"${PARAMETERS:-}"
