@@ -34,9 +34,9 @@ pub enum EventKind {
     StopRequested,
     /// The worker gave it back: `{reason}`.
     Released,
-    /// Its lease ran out and it was taken back: `{owner, attempt}`.
+    /// Its lease ran out, or its worker was lost, and it was taken back: `{owner, attempt, alarm?}`, the number of the alarm that did it.
     LeaseExpired,
-    /// An attempt failed and another follows: `{cause, attempt, run_at}`.
+    /// An attempt failed and another follows: `{cause, attempt, run_at, alarm?}`, the number of the alarm that took it from its worker.
     AttemptFailed,
     /// Its call brought a scope above 80 % of the day's budget, once a day: `{scope, used_microusd, limit_microusd}`.
     BudgetWarning,
