@@ -54,6 +54,24 @@ pub struct AlarmChange {
 }
 
 impl AlarmChange {
+    /// The change of which no more is known: the least that an alarm says.
+    pub fn new(name: impl Into<String>, state: AlarmState, changed_at: OffsetDateTime) -> Self {
+        Self {
+            name: name.into(),
+            state,
+            previous: None,
+            reason: String::new(),
+            changed_at,
+            arn: None,
+            account: None,
+            region: None,
+            metric: None,
+            value: None,
+            threshold: None,
+            spending: None,
+        }
+    }
+
     /// The name of this change: however often and by whichever way it is told, the same. It has nothing that only one of the ways tells.
     pub fn key(&self) -> String {
         match &self.spending {
@@ -294,20 +312,7 @@ mod tests {
     }
 
     fn change(state: AlarmState, changed_at: OffsetDateTime) -> AlarmChange {
-        AlarmChange {
-            name: "team-queue-depth".to_owned(),
-            state,
-            previous: None,
-            reason: String::new(),
-            changed_at,
-            arn: None,
-            account: None,
-            region: None,
-            metric: None,
-            value: None,
-            threshold: None,
-            spending: None,
-        }
+        AlarmChange::new("team-queue-depth", state, changed_at)
     }
 
     #[test]

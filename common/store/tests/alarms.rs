@@ -14,20 +14,7 @@ use crate::{answer, held, now, reserve, seconds};
 const MECHANICS: Scope = Scope::Mode(Mode::Mechanic);
 
 fn change(name: &str, state: AlarmState, changed_at: OffsetDateTime) -> AlarmChange {
-    AlarmChange {
-        name: name.to_owned(),
-        state,
-        previous: None,
-        reason: "Threshold Crossed".to_owned(),
-        changed_at,
-        arn: None,
-        account: None,
-        region: None,
-        metric: None,
-        value: Some(83.5),
-        threshold: None,
-        spending: None,
-    }
+    AlarmChange { reason: "Threshold Crossed".to_owned(), value: Some(83.5), ..AlarmChange::new(name, state, changed_at) }
 }
 
 async fn intend(test: &TestDb, change: &AlarmChange, held: Duration) -> Intent {

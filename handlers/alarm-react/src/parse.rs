@@ -45,11 +45,10 @@ fn of_sns(event: &Value) -> Result<AlarmChange, String> {
     // An alarm over an expression names its metrics in a list.
     let stat = trigger["Metrics"].as_array().and_then(|metrics| metrics.iter().find(|metric| metric["MetricStat"].is_object()));
     let metric = stat.map_or(trigger, |metric| &metric["MetricStat"]["Metric"]);
+    let (name, state_now) = (needed(event, "", "AlarmName")?, state(&event["NewStateValue"], "NewStateValue")?);
+    let changed_at = moment(&event["StateChangeTime"], "StateChangeTime")?;
     Ok(AlarmChange {
-        name: needed(event, "", "AlarmName")?,
-        state: state(&event["NewStateValue"], "NewStateValue")?,
         previous: state(&event["OldStateValue"], "OldStateValue").ok(),
-        changed_at: moment(&event["StateChangeTime"], "StateChangeTime")?,
         arn: text(&event["AlarmArn"]),
         account: text(&event["AWSAccountId"]),
         region: text(&event["Region"]),
@@ -60,8 +59,8 @@ fn of_sns(event: &Value) -> Result<AlarmChange, String> {
         }),
         value: newest(&reason),
         threshold: trigger["Threshold"].as_f64(),
-        spending: None,
         reason,
+        ..AlarmChange::new(name, state_now, changed_at)
     })
 }
 
@@ -73,14 +72,10 @@ fn of_detail(detail: &Value, at: &str) -> Result<AlarmChange, String> {
     let metrics = detail["configuration"]["metrics"].as_array();
     let metric = metrics.and_then(|metrics| metrics.iter().find(|metric| metric["metricStat"].is_object()));
     let metric = metric.map(|metric| &metric["metricStat"]["metric"]);
+    let (name, state_now) = (needed(detail, at, "alarmName")?, state(&now["value"], &format!("{at}state.value"))?);
+    let changed_at = moment(&now["timestamp"], &format!("{at}state.timestamp"))?;
     Ok(AlarmChange {
-        name: needed(detail, at, "alarmName")?,
-        state: state(&now["value"], &format!("{at}state.value"))?,
         previous: state(&detail["previousState"]["value"], "previousState.value").ok(),
-        changed_at: moment(&now["timestamp"], &format!("{at}state.timestamp"))?,
-        arn: None,
-        account: None,
-        region: None,
         metric: metric.and_then(|metric| {
             let name = text(&metric["name"])?;
             Some(AlarmMetric {
@@ -91,8 +86,8 @@ fn of_detail(detail: &Value, at: &str) -> Result<AlarmChange, String> {
         }),
         value: newest(&reason),
         threshold: data["threshold"].as_f64(),
-        spending: None,
         reason,
+        ..AlarmChange::new(name, state_now, changed_at)
     })
 }
 
@@ -159,20 +154,7 @@ mod tests {
     #[test]
     fn name_state_and_moment_are_enough() {
         let least = sns("Trigger", Value::Null).unwrap();
-        let expected = AlarmChange {
-            name: "a".to_owned(),
-            state: AlarmState::Alarm,
-            previous: None,
-            reason: String::new(),
-            changed_at: datetime!(2026-11-26 17:59:58.123 UTC),
-            arn: None,
-            account: None,
-            region: None,
-            metric: None,
-            value: None,
-            threshold: None,
-            spending: None,
-        };
+        let expected = AlarmChange::new("a", AlarmState::Alarm, datetime!(2026-11-26 17:59:58.123 UTC));
         assert_eq!(least, expected);
         let detail = json!({"alarmName": "a", "state": {"value": "ALARM", "timestamp": "2026-11-26T17:59:58.123+0000"}});
         assert_eq!(change(&detail, NOW), Ok(expected.clone()));

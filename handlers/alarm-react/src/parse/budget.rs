@@ -34,18 +34,11 @@ pub(super) fn change(text: &str, now: OffsetDateTime) -> Result<AlarmChange, Str
     };
     let day = text.lines().find_map(day).unwrap_or(now.date());
     Ok(AlarmChange {
-        name: name.to_owned(),
-        state: AlarmState::Alarm,
-        previous: None,
         reason,
-        changed_at: day.midnight().assume_utc(),
-        arn: None,
         account: text.lines().find_map(|line| line.trim().strip_prefix("AWS Account")).map(|account| account.trim().to_owned()),
-        region: None,
-        metric: None,
         value: spending.as_ref().map(Spending::percent),
-        threshold: None,
         spending,
+        ..AlarmChange::new(name, AlarmState::Alarm, day.midnight().assume_utc())
     })
 }
 
@@ -106,18 +99,11 @@ mod tests {
             Spending { limit: 500.0, amount: 412.37, is_forecast: false, threshold: "> $400.00".to_owned(), period: Period::Month };
         assert!((spending.percent() - 82.474).abs() < 1e-9);
         let expected = AlarmChange {
-            name: "team".to_owned(),
-            state: AlarmState::Alarm,
-            previous: None,
             reason: "ACTUAL: $412.37 of $500.00 (82.5 % of the month's budget)".to_owned(),
-            changed_at: datetime!(2025-12-01 00:00 UTC),
-            arn: None,
             account: Some("123456789012".to_owned()),
-            region: None,
-            metric: None,
             value: Some(spending.percent()),
-            threshold: None,
             spending: Some(spending),
+            ..AlarmChange::new("team", AlarmState::Alarm, datetime!(2025-12-01 00:00 UTC))
         };
         assert_eq!(change, expected);
     }

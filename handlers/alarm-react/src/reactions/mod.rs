@@ -68,21 +68,7 @@ mod tests {
     use super::*;
 
     fn answered(name: &str) -> &'static str {
-        let change = AlarmChange {
-            name: name.to_owned(),
-            state: AlarmState::Alarm,
-            previous: None,
-            reason: String::new(),
-            changed_at: OffsetDateTime::UNIX_EPOCH,
-            arn: None,
-            account: None,
-            region: None,
-            metric: None,
-            value: None,
-            threshold: None,
-            spending: None,
-        };
-        of(&change).suffix()
+        of(&AlarmChange::new(name, AlarmState::Alarm, OffsetDateTime::UNIX_EPOCH)).suffix()
     }
 
     #[test]
