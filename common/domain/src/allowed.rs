@@ -4,6 +4,43 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
+/// Why a glob is none.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum GlobFault {
+    /// There is nothing in it.
+    #[error("{glob:?} is empty")]
+    Empty {
+        /// The glob.
+        glob: String,
+    },
+    /// It would take something out again.
+    #[error("{glob:?} begins with \"!\", and nothing can be taken out again: name only what may be changed")]
+    Negated {
+        /// The glob.
+        glob: String,
+    },
+    /// It leads out of the repository.
+    #[error("{glob:?} contains \"..\": paths lie below the root of the repository")]
+    Upwards {
+        /// The glob.
+        glob: String,
+    },
+    /// It cannot be understood.
+    #[error("{glob:?} is not a glob: {said}")]
+    Invalid {
+        /// The glob.
+        glob: String,
+        /// Why, in the parser's words.
+        said: String,
+    },
+    /// All of them make a pattern that is too large.
+    #[error("the globs together are too large: {said}")]
+    TooLarge {
+        /// Why, in the parser's words.
+        said: String,
+    },
+}
+
 /// The paths that may be changed: all of them, or those that fit a list of globs.
 ///
 /// A glob with a slash counts from the root of the repository (`src/**`, `/Cargo.toml`), one without is about the
@@ -35,14 +72,16 @@ impl AllowedPaths {
     ///
     /// # Errors
     /// The number of the first one that is no glob, counted from 0, and why.
-    pub fn of(globs: &[impl AsRef<str>]) -> Result<Self, (usize, String)> {
+    pub fn of(globs: &[impl AsRef<str>]) -> Result<Self, (usize, GlobFault)> {
         let mut set = GlobSetBuilder::new();
         for (index, glob) in globs.iter().map(AsRef::as_ref).enumerate() {
-            let anchored = anchored(glob).map_err(|why| (index, format!("{glob:?} {why}")))?;
+            let anchored = anchored(glob).map_err(|fault| (index, fault))?;
             let built = GlobBuilder::new(&anchored).literal_separator(true).build();
-            set.add(built.map_err(|error| (index, format!("{glob:?} is not a glob: {}", error.kind())))?);
+            let invalid = |error: globset::Error| GlobFault::Invalid { glob: glob.to_owned(), said: error.kind().to_string() };
+            set.add(built.map_err(|error| (index, invalid(error)))?);
         }
-        let set = set.build().map_err(|error| (globs.len().saturating_sub(1), format!("the globs together are too large: {error}")))?;
+        let too_large = |error: globset::Error| GlobFault::TooLarge { said: error.to_string() };
+        let set = set.build().map_err(|error| (globs.len().saturating_sub(1), too_large(error)))?;
         Ok(Self { only: Some(Only { globs: globs.iter().map(|glob| glob.as_ref().to_owned()).collect(), set }) })
     }
 
@@ -67,15 +106,16 @@ impl PartialEq for AllowedPaths {
 impl Eq for AllowedPaths {}
 
 /// The glob as it is matched: from the root.
-fn anchored(glob: &str) -> Result<String, &'static str> {
+fn anchored(glob: &str) -> Result<String, GlobFault> {
+    let owned = || glob.to_owned();
     if glob.trim().is_empty() {
-        return Err("is empty");
+        return Err(GlobFault::Empty { glob: owned() });
     }
     if glob.starts_with('!') {
-        return Err("begins with \"!\", and nothing can be taken out again: name only what may be changed");
+        return Err(GlobFault::Negated { glob: owned() });
     }
     if glob.split('/').any(|part| part == "..") {
-        return Err("contains \"..\": paths lie below the root of the repository");
+        return Err(GlobFault::Upwards { glob: owned() });
     }
     let from_root = glob.trim_start_matches("./").trim_start_matches('/');
     let mut anchored = if glob.contains('/') { from_root.to_owned() } else { format!("**/{glob}") };
@@ -117,9 +157,9 @@ mod tests {
             (&["a/../b"], 0, "contains \"..\""),
             (&["a", "b", "src/[a"], 2, "unclosed character class"),
         ] {
-            let (index, why) = AllowedPaths::of(globs).unwrap_err();
+            let (index, fault) = AllowedPaths::of(globs).unwrap_err();
             assert_eq!(index, place, "{globs:?}");
-            assert!(why.contains(words), "{why}");
+            assert!(fault.to_string().contains(words), "{fault}");
         }
     }
 }

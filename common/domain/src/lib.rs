@@ -27,7 +27,7 @@ pub mod token_scope;
 pub mod usage;
 
 pub use alarm::{AlarmAction, AlarmChange, AlarmMetric, AlarmState, Period, Spending};
-pub use allowed::AllowedPaths;
+pub use allowed::{AllowedPaths, GlobFault};
 pub use capacity::{Capacity, CapacityError, Counts};
 pub use caps::{CapReached, Caps, Reservation, Spent};
 pub use clock::{Clock, SystemClock};

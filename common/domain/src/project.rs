@@ -17,9 +17,9 @@
 //! It is read from the commit that a job starts from, so a job cannot rewrite its own limits. What is wrong in it is
 //! told with line and column and the rest of it holds; only where it is not known which paths may be changed, none may.
 
+mod fault;
 mod value;
 
-use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::sensitive::Permitted;
 use crate::{AllowedPaths, Caps, MicroUsd};
+pub use fault::{Fault, Found, Wanted, Wrong, quoted};
 use value::{Place, Spanned};
 
 /// Its place in the repository.
@@ -34,8 +35,11 @@ pub const FILE: &str = ".codeteam.toml";
 /// The most that it may have, in bytes.
 pub const MOST_BYTES: usize = 64 << 10;
 
-const KEYS: &str = "test_command, allowed_paths, sensitive_changes, caps, network and instructions";
-const CAPS: &str = "steps, tokens, seconds and cost_usd";
+/// The keys of the file.
+pub const KEYS: &[&str] = &["test_command", "allowed_paths", "sensitive_changes", "caps", "network", "instructions"];
+/// Those of its table of caps.
+pub const CAPS: &[&str] = &["steps", "tokens", "seconds", "cost_usd"];
+
 const MOST_COMMAND_CHARS: usize = 1_000;
 
 /// What the file says; where it says nothing, the default.
@@ -92,25 +96,6 @@ pub enum Network {
     Fetch,
 }
 
-/// Something wrong in the file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    /// What, and what is right.
-    pub message: String,
-    /// Because of it nobody knows which paths may be changed, so a change is not begun.
-    pub hides_paths: bool,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{FILE}, line {}, column {}: {}", self.line, self.column, self.message)
-    }
-}
-
 /// A file as it was understood.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Read {
@@ -123,7 +108,7 @@ pub struct Read {
 impl Read {
     /// A file of more than [`MOST_BYTES`].
     pub fn too_large() -> Self {
-        Reader::new("").unreadable(0, format!("the file has more than {MOST_BYTES} bytes"))
+        Reader::new("").unreadable(0, Wrong::TooLarge)
     }
 
     /// Why no change may be begun, if so.
@@ -138,14 +123,14 @@ pub fn read(bytes: &[u8]) -> Read {
         Ok(text) => text,
         Err(error) => {
             let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            return Reader::new(&valid).unreadable(valid.len(), "the file is not UTF-8 text".to_owned());
+            return Reader::new(&valid).unreadable(valid.len(), Wrong::NotText);
         }
     };
     let document = match DeTable::parse(text) {
         Ok(document) => document,
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
-            return Reader::new(text).unreadable(at, format!("the file is not TOML: {}", error.message().trim()));
+            return Reader::new(text).unreadable(at, Wrong::NotToml { said: error.message().trim().to_owned() });
         }
     };
     let mut reader = Reader::new(text);
@@ -167,15 +152,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing of the file holds.
-    fn unreadable(mut self, at: usize, message: String) -> Read {
-        self.fault(at..at, message, true);
+    fn unreadable(mut self, at: usize, wrong: Wrong) -> Read {
+        self.fault(at..at, wrong, true);
         self.read.project.allowed_paths = AllowedPaths::none();
         self.read
     }
 
-    fn fault(&mut self, at: Range<usize>, message: String, hides_paths: bool) {
+    fn fault(&mut self, at: Range<usize>, wrong: Wrong, hides_paths: bool) {
         let Place { line, column } = Place::of(self.text, at.start);
-        self.read.faults.push(Fault { line, column, message, hides_paths });
+        self.read.faults.push(Fault { line, column, wrong, hides_paths });
     }
 
     fn key(&mut self, key: &str, at: Range<usize>, value: &Spanned<'_>) {
@@ -189,28 +174,28 @@ impl<'a> Reader<'a> {
                     self.read.project.allowed_paths = allowed;
                     Ok(())
                 }
-                Err((at, message)) => return self.no_paths(at, message),
+                Err((at, wrong)) => return self.no_paths(at, wrong),
             },
             "caps" => match value.get_ref() {
                 DeValue::Table(caps) => {
                     caps.iter().for_each(|(key, value)| self.cap(key.get_ref(), key.span(), value));
                     Ok(())
                 }
-                other => Err((value.span(), format!("caps is a table with {CAPS}, not a {}", other.type_str()))),
+                _ => value::wrong(value, Wanted::Caps),
             },
             // A slip in this one name must not allow everything.
             _ if ["path", "allow"].iter().any(|part| key.to_lowercase().contains(part)) => {
-                return self.no_paths(at, format!("unknown key {key:?}: did you mean \"allowed_paths\"?"));
+                return self.no_paths(at, Wrong::NearlyAllowedPaths { key: key.to_owned() });
             }
-            _ => Err((at, format!("unknown key {key:?}; the keys are {KEYS}"))),
+            _ => Err((at, Wrong::UnknownKey { key: key.to_owned() })),
         };
-        if let Err((at, message)) = wrong {
-            self.fault(at, message, false);
+        if let Err((at, wrong)) = wrong {
+            self.fault(at, wrong, false);
         }
     }
 
-    fn no_paths(&mut self, at: Range<usize>, message: String) {
-        self.fault(at, message, true);
+    fn no_paths(&mut self, at: Range<usize>, wrong: Wrong) {
+        self.fault(at, wrong, true);
         self.read.project.allowed_paths = AllowedPaths::none();
     }
 
@@ -221,10 +206,10 @@ impl<'a> Reader<'a> {
             "tokens" => value::whole(value).map(|tokens| caps.tokens = Some(tokens)),
             "seconds" => value::seconds(value).map(|active_ms| caps.active_ms = Some(active_ms)),
             "cost_usd" => value::dollars(value).map(|cost| caps.cost_microusd = Some(cost)),
-            _ => Err((at, format!("unknown key {key:?} in caps; the keys are {CAPS}"))),
+            _ => Err((at, Wrong::UnknownCap { key: key.to_owned() })),
         };
-        if let Err((at, message)) = wrong {
-            self.fault(at, message, false);
+        if let Err((at, wrong)) = wrong {
+            self.fault(at, wrong, false);
         }
     }
 }
