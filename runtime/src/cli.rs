@@ -78,7 +78,7 @@ pub enum Command {
     Requeue(JobRef),
     /// Hold back jobs that nobody works on yet: all, mode:genius or repository:owner/name. Those under way go on.
     Pause(Pause),
-    /// Let the jobs of a paused scope run again.
+    /// Let the jobs of a scope run again that somebody paused or an alarm closed.
     Resume(Resume),
     /// The queues of the repositories: what they have, what they may run, what holds them back.
     Lanes(Lanes),

@@ -14,12 +14,12 @@ use crate::{Db, StoreError, wake};
 pub struct Gate {
     /// What it holds back.
     pub scope: Scope,
-    /// `paused` by a person, or `budget`.
+    /// `paused` by a person, or `budget`: one of ours that is used up, or what an alarm knows of the bill.
     pub reason: String,
     /// Until then; `None` = until somebody opens it.
     #[serde(with = "time::serde::rfc3339::option")]
     pub until: Option<OffsetDateTime>,
-    /// Who closed it and why, or which budget.
+    /// Who closed it and why, or how the budget stands; `alarm` = the number of the alarm that closed it.
     pub detail: Value,
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
@@ -42,12 +42,23 @@ pub async fn pause(db: &Db, scope: &Scope, why: Option<&str>) -> Result<(), Stor
     Ok(())
 }
 
-/// Opens what [`pause`] closed; returns whether it was. A budget that is used up stays closed.
+/// Opens what [`pause`] closed, and what an alarm did ([`crate::alarms::close_gate`]); returns whether anything was. A budget of the
+/// scope that is used up keeps it closed.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn resume(db: &Db, scope: &Scope) -> Result<bool, StoreError> {
-    let opened = sqlx::query!("delete from gates where scope = $1 and reason = 'paused'", scope.to_string()).execute(&db.pool).await?;
+    let name = scope.to_string();
+    let mut tx = db.pool.begin().await?;
+    // The budget's row first, as whoever closes a gate for it does.
+    sqlx::query!("select from budget_days where scope = $1 and day = (now() at time zone 'UTC')::date for update", name)
+        .execute(&mut *tx)
+        .await?;
+    let opened = sqlx::query!("delete from gates where scope = $1 and (reason = 'paused' or detail ? 'alarm')", name);
+    let opened = opened.execute(&mut *tx).await?;
+    // An alarm's gate has taken the place of the budget's own.
+    sqlx::query!("select close_gates(array[$1::text])", name).execute(&mut *tx).await?;
+    tx.commit().await?;
     wake::notify_all(db).await;
     Ok(opened.rows_affected() > 0)
 }

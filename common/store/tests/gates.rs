@@ -1,9 +1,9 @@
 //! Gates: what is paused is not claimed.
 
-use domain::{JobId, Mode, NewJob, OwnerId, Scope};
+use domain::{JobId, MicroUsd, Mode, NewJob, OwnerId, Scope};
 use store::gates::{self, Hold};
-use store::lanes;
 use store::queue::{self, LEASE};
+use store::{budgets, lanes};
 use testkit::{TestDb, new_job};
 
 use crate::{ready, write_job};
@@ -25,6 +25,33 @@ async fn nothing_of_a_paused_scope_is_claimed_until_it_is_resumed() {
         assert!(!gates::resume(&test.db, &scope).await.unwrap(), "it is open");
         assert_eq!(claim(&test).await, [job_id], "{scope}");
     }
+}
+
+#[tokio::test]
+async fn a_gate_that_an_alarm_closed_is_resumed_as_well_and_a_budget_that_is_used_up_stays_closed() {
+    const MECHANICS: Scope = Scope::Mode(Mode::Mechanic);
+    let test = TestDb::new().await;
+    let job_id = ready(&test.db).await;
+    let by_alarm = "insert into gates (scope, reason, until, detail)
+                    values ('mode:mechanic', 'budget', now() + interval '10 days', '{\"alarm\": 1}')
+                    on conflict (scope, reason) do update set until = excluded.until, detail = excluded.detail";
+    test.execute(by_alarm).await;
+    gates::pause(&test.db, &MECHANICS, None).await.unwrap();
+    assert_eq!(claim(&test).await, []);
+    assert!(gates::resume(&test.db, &MECHANICS).await.unwrap());
+    assert_eq!(gates::list(&test.db).await.unwrap(), []);
+    // A budget of nothing is used up, whatever the alarm that came on top says.
+    budgets::set(&test.db, &MECHANICS, MicroUsd(0)).await.unwrap();
+    test.execute(by_alarm).await;
+    assert!(gates::resume(&test.db, &MECHANICS).await.unwrap(), "the alarm's part");
+    assert_eq!(claim(&test).await, []);
+    assert_eq!(
+        test.value("select string_agg((detail ? 'alarm')::text || ' ' || (until < now() + interval '1 day')::text, '') from gates").await,
+        "false true"
+    );
+    assert!(!gates::resume(&test.db, &MECHANICS).await.unwrap(), "what is left is the budget's own");
+    budgets::remove(&test.db, &MECHANICS).await.unwrap();
+    assert_eq!(claim(&test).await, [job_id]);
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use domain::{MicroUsd, Mode, NewJob, OwnerId, Scope};
 use serde_json::{Value, json};
-use store::budgets;
 use store::queue::{self, LEASE};
+use store::{budgets, gates};
 use testkit::new_job;
 use time::{Month, OffsetDateTime};
 
@@ -53,7 +53,8 @@ async fn when_the_bill_reaches_the_budget_new_jobs_of_a_genius_wait_for_the_next
     let text = &world.told()[0].1;
     assert!(text.contains("- new jobs of mode:genius wait until ") && text.contains("`codeteam budget set mode:genius DOLLARS`"), "{text}");
     // What the notice says opens it again.
-    budgets::set(&world.test.db, &Scope::Mode(Mode::Genius), MicroUsd(5_000_000)).await.unwrap();
+    assert!(text.contains("after `codeteam resume mode:genius`"), "{text}");
+    assert!(gates::resume(&world.test.db, &Scope::Mode(Mode::Genius)).await.unwrap());
     assert_eq!(claim(&world, Mode::Genius).await, 1);
 }
 

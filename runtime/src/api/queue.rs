@@ -69,10 +69,10 @@ async fn all_gates(api: &Api) -> Result<Json<Gates>, Problem> {
     Ok(Json(Gates { gates: gates.into_iter().map(Into::into).collect() }))
 }
 
-/// Resume what was paused. A budget that is used up keeps its own gate closed.
+/// Resume what was paused, or what an alarm closed. A budget that is used up keeps its own gate closed.
 #[utoipa::path(
     delete, path = "/gates", operation_id = "resume", tag = "queue", params(ScopeQuery), security(("token" = ["admin"])),
-    responses((status = 200, description = "It is open, as far as a person closed it", body = Opened)),
+    responses((status = 200, description = "It is open, as far as a person or an alarm closed it", body = Opened)),
 )]
 pub(crate) async fn resume(_: Allowed<Admin>, State(api): State<Api>, Query(query): Query<ScopeQuery>) -> Result<Json<Opened>, Problem> {
     let scope = query.checked()?;

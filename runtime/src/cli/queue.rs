@@ -18,7 +18,7 @@ pub struct Pause {
 /// `codeteam resume`.
 #[derive(Args, Debug)]
 pub struct Resume {
-    /// The scope as it was paused.
+    /// The scope that was paused, or that an alarm closed.
     pub scope: Scope,
 }
 

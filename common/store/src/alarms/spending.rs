@@ -8,8 +8,8 @@ use crate::json::text;
 use crate::{Db, StoreError};
 
 /// Closes `scope` until `until`, as a budget that is used up does; `why` is shown wherever the gate is. One that is closed for
-/// longer stays as it is. Setting or removing the budget of the scope opens it again. `None` = somebody else has taken the alarm
-/// up.
+/// longer stays as it is. It opens again when somebody resumes the scope, or sets or removes its budget. `None` = somebody else has taken
+/// the alarm up.
 ///
 /// # Errors
 /// Those of the database.

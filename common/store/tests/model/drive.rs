@@ -272,6 +272,12 @@ impl Drive {
                 gates::pause(db, &scope, None).await.unwrap();
                 self.model.closed.insert(scope.to_string());
             }
+            Op::CloseByAlarm { scope } => {
+                let close = "insert into gates (scope, reason, until, detail) values ($1, 'budget', 'infinity', '{\"alarm\": 1}')
+                             on conflict (scope, reason) do nothing";
+                sqlx::query(close).bind(scope.to_string()).execute(world.db.pool()).await.unwrap();
+                self.model.closed.insert(scope.to_string());
+            }
             Op::Resume { scope } => {
                 assert_eq!(gates::resume(db, &scope).await.unwrap(), self.model.closed.remove(&scope.to_string()));
             }

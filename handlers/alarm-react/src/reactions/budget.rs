@@ -56,7 +56,10 @@ impl Reaction for Budget {
         text.push_str(&course.done());
         text.push_str("\nWhat you can type: `codeteam cost` shows what was paid for, `codeteam budget list` what is left, `codeteam pause mode:genius` holds jobs back.\n");
         if closed.is_some() {
-            text.push_str("Jobs of a genius run again before that time after `codeteam budget set mode:genius DOLLARS`: so much a day from then on.\n");
+            text.push_str(
+                "Jobs of a genius run again before that time after `codeteam resume mode:genius`, or after `codeteam budget set mode:genius \
+                 DOLLARS`: so much a day from then on.\n",
+            );
         }
         let percent = percent(course.change, &budgets).map(|percent| format!("{percent:.0} % are used")).unwrap_or_default();
         let subject = format!("{}: {percent}", course.change.name);
@@ -104,20 +107,7 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-11-26 18:00 UTC);
 
     fn change(value: Option<f64>, spending: Option<Spending>) -> AlarmChange {
-        AlarmChange {
-            name: "team".to_owned(),
-            state: AlarmState::Alarm,
-            previous: None,
-            reason: "r".to_owned(),
-            changed_at: NOW - time::Duration::HOUR,
-            arn: None,
-            account: None,
-            region: None,
-            metric: None,
-            value,
-            threshold: None,
-            spending,
-        }
+        AlarmChange { value, spending, ..AlarmChange::new("team", AlarmState::Alarm, NOW - time::Duration::HOUR) }
     }
 
     fn aws(amount: f64, is_forecast: bool, period: Period) -> AlarmChange {

@@ -103,6 +103,7 @@ fn of_gate(gate: &Gate) -> String {
     let until = until.map_or_else(|| "until somebody resumes it".to_owned(), |until| format!("until {until}"));
     match reason.as_str() {
         "paused" => format!("{scope} is paused {until}{why}: `codeteam resume {scope}`"),
+        _ if detail["alarm"].is_number() => format!("an alarm closed {scope} {until}{why}: wait, or `codeteam resume {scope}`"),
         _ => format!("the budget of {scope} is used up {until}{why}: wait, or `codeteam budget set {scope} DOLLARS`"),
     }
 }

@@ -86,7 +86,7 @@ pub(crate) struct Gate {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(required)]
     until: Option<OffsetDateTime>,
-    /// Who closed it and why, or which budget.
+    /// Who closed it and why, or how the budget stands; alarm = the number of the alarm that closed it.
     #[schema(value_type = Object)]
     detail: Value,
     #[serde(with = "time::serde::rfc3339")]
@@ -146,6 +146,6 @@ pub(crate) fn scope(text: &str) -> Result<Scope, String> {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Opened {
     pub(crate) scope: String,
-    /// Whether it was paused.
+    /// Whether it was paused, or closed by an alarm.
     pub(crate) was_paused: bool,
 }
