@@ -1,16 +1,10 @@
 -- $1 alarm, $2 seconds without progress, $3 most attempts of a mechanic, $4 of a genius, $5 base of the backoff in seconds, $6 most of it
 -- Whoever writes something of his job at this moment has its row locked, and is not stuck.
 with stuck as (
-    select queue.job_id, queue.owner, extract(epoch from now() - last.created_at)::bigint as idle_secs, queue.outcome_pending is null as undecided
+    select queue.job_id, queue.owner, extract(epoch from now() - moved_at)::bigint as idle_secs, queue.outcome_pending is null as undecided
     from queue
-    cross join lateral (
-        select created_at
-        from events
-        where events.job_id = queue.job_id and kind not in ('hint', 'stop_requested')
-        order by seq desc
-        limit 1
-    ) as last
-    where queue.state = 'leased' and last.created_at < now() - make_interval(secs => $2)
+    cross join lateral last_moved(queue.job_id)
+    where queue.state = 'leased' and moved_at < now() - make_interval(secs => $2)
     order by queue.job_id
     for update of queue skip locked
 ), taken as (

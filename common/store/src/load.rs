@@ -53,7 +53,7 @@ pub async fn example(db: &Db, mode: Mode) -> Result<Option<JobId>, StoreError> {
 }
 
 /// How many jobs somebody holds of which nothing was written for `idle`, though their leases are renewed; by the rule of
-/// [`crate::alarms::take_stuck`], so that the alarm finds what was counted.
+/// [`crate::alarms::take_stuck`] (the database's function `last_moved`), so that the alarm finds what was counted.
 ///
 /// # Errors
 /// Those of the database.
@@ -61,14 +61,8 @@ pub async fn stuck(db: &Db, idle: Duration) -> Result<u64, StoreError> {
     let stuck = sqlx::query_scalar!(
         r#"select count(*) as "stuck!"
            from queue
-           cross join lateral (
-               select created_at
-               from events
-               where events.job_id = queue.job_id and kind not in ('hint', 'stop_requested')
-               order by seq desc
-               limit 1
-           ) as last
-           where queue.state = 'leased' and last.created_at < now() - make_interval(secs => $1)"#,
+           cross join lateral last_moved(queue.job_id)
+           where queue.state = 'leased' and moved_at < now() - make_interval(secs => $1)"#,
         idle.as_secs_f64(),
     );
     Ok(stuck.fetch_one(&db.pool).await?.unsigned_abs())
