@@ -9,6 +9,7 @@ use domain::Secret;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{Connection, Executor};
+use tokio::time::timeout;
 
 use crate::StoreError;
 use crate::finish::Finishes;
@@ -29,6 +30,9 @@ const SESSION: [(&str, &str); 3] = [("plan_cache_mode", "force_generic_plan"), (
 /// A session that was used this recently is not asked whether it is still alive: that question would cost as
 /// much as most statements, and whoever meets a session that died just now tries again anyway.
 const TRUST: Duration = Duration::from_secs(1);
+
+/// How long the end of a process waits for statements under way.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// A pool of connections to one database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -205,9 +209,11 @@ impl Db {
         Ok(sqlx::query_scalar!(r#"select current_setting('server_version') as "version!""#).fetch_one(&self.pool).await?)
     }
 
-    /// Closes all sessions, waiting for statements under way.
+    /// Closes all sessions, waiting a while for statements under way. One that takes longer ends when this process does.
     pub async fn close(&self) {
-        self.pool.sessions.close().await;
+        if timeout(CLOSING, self.pool.sessions.close()).await.is_err() {
+            tracing::warn!("a statement still runs after {} s: its session is left to itself", CLOSING.as_secs());
+        }
     }
 
     /// The pool itself, for tests that look at or disturb the tables from outside.

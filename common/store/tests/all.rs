@@ -32,6 +32,7 @@ mod retention;
 mod roles;
 mod schedules;
 mod schema;
+mod scratch;
 mod steer;
 mod sweep;
 mod tampering;

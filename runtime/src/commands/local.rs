@@ -90,11 +90,17 @@ impl Database {
         }
     }
 
-    /// Stops a private server, removes a scratch database.
+    /// Stops a private server, removes a scratch database. One that its server does not let go now is named: what was done in it is
+    /// done, and is not to be lost over it.
     pub(crate) async fn close(self) -> Result<(), Failure> {
         match self.home {
             Home::Private(server) => server.stop().await.map_err(|error| Failure::Environment(error.into())),
-            Home::Scratch(scratch) => Ok(scratch.remove().await?),
+            Home::Scratch(scratch) => {
+                if let Err(remains) = scratch.remove().await {
+                    screen::progress(&remains.to_string());
+                }
+                Ok(())
+            }
             Home::Given => Ok(()),
         }
     }
