@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Builder;
 use domain::Secret;
+use redact::Redactor;
 use tokio::time::Instant;
 
 use crate::calls::Call;
@@ -14,8 +15,10 @@ use crate::{Aws, AwsError};
 
 /// How long a secret is used before it is asked for again.
 const FRESH: Duration = Duration::from_secs(300);
-/// The right that is needed.
-const ACTION: &str = "secretsmanager:GetSecretValue";
+/// The rights that are needed: of a service the first, of whoever puts values in the others too.
+const GET: &str = "secretsmanager:GetSecretValue";
+const DESCRIBE: &str = "secretsmanager:DescribeSecret";
+const PUT: &str = "secretsmanager:PutSecretValue";
 
 /// The entries whose names begin with one prefix. Cheap to clone; clones share what they have read.
 #[derive(Clone, Debug)]
@@ -25,6 +28,17 @@ pub struct Vault {
     region: String,
     fresh: Duration,
     known: Arc<Mutex<Known>>,
+}
+
+/// Whether a value can be put into an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// There is none.
+    Missing,
+    /// It is being deleted, so nothing can be put in unless that is taken back.
+    BeingDeleted,
+    /// It is there, with a value or without.
+    There,
 }
 
 /// What was read, by the names after the prefix. `None` = there is no such entry.
@@ -62,14 +76,14 @@ impl Vault {
     /// # Errors
     /// As [`Vault::get`].
     pub async fn read(&self, name: &str) -> Result<Option<Secret>, AwsError> {
-        let (id, at) = (format!("{}/{name}", self.prefix), Instant::now());
+        let (id, at) = (self.id(name), Instant::now());
         let what = format!("secret {id}");
         let asked = self.client.get_secret_value().secret_id(&id).send().await;
-        let read = match asked.map_err(|error| Call { action: ACTION, what: &what, region: &self.region }.failed(error)) {
+        let read = match asked.map_err(|error| self.call(GET, &what).failed(error)) {
             Ok(answer) => match (answer.secret_string, answer.secret_binary) {
                 (Some(text), _) => Some(text),
                 (None, Some(bytes)) => Some(String::from_utf8(bytes.into_inner()).map_err(|_| AwsError::Other {
-                    action: ACTION,
+                    action: GET,
                     what,
                     told: "it holds bytes that are no text".to_owned(),
                 })?),
@@ -82,4 +96,51 @@ impl Vault {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), (at, secret.clone()));
         Ok(secret)
     }
+
+    /// Whether a value can be put into the entry `name`.
+    ///
+    /// # Errors
+    /// When that cannot be asked.
+    pub async fn look(&self, name: &str) -> Result<Entry, AwsError> {
+        let id = self.id(name);
+        let asked = self.client.describe_secret().secret_id(&id).send().await;
+        match asked.map_err(|error| self.call(DESCRIBE, &format!("secret {id}")).failed(error)) {
+            Ok(told) if told.deleted_date().is_some() => Ok(Entry::BeingDeleted),
+            Ok(_) => Ok(Entry::There),
+            Err(AwsError::NotFound { .. }) => Ok(Entry::Missing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts `value` into the entry `name`, which has to be there.
+    ///
+    /// # Errors
+    /// When it was not put in, for all that is known: [`AwsError::NotFound`] where there is no such entry. No text holds the value.
+    pub async fn put(&self, name: &str, value: &Secret) -> Result<(), AwsError> {
+        let (id, at) = (self.id(name), Instant::now());
+        let sent = self.client.put_secret_value().secret_id(&id).secret_string(value.expose()).send().await;
+        // What is wrong with a value may be told with the value.
+        sent.map_err(|error| without(value, self.call(PUT, &format!("secret {id}")).failed(error)))?;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), (at, Some(value.clone())));
+        Ok(())
+    }
+
+    /// What the entry `name` is called at AWS.
+    pub fn id(&self, name: &str) -> String {
+        format!("{}/{name}", self.prefix)
+    }
+
+    fn call<'a>(&'a self, action: &'static str, what: &'a str) -> Call<'a> {
+        Call { action, what, region: &self.region }
+    }
+}
+
+/// `error` with `value`, as it is or in any encoding that the redactor knows, taken out of what AWS told.
+fn without(value: &Secret, mut error: AwsError) -> AwsError {
+    let redactor = Redactor::new();
+    redactor.register("VALUE", value);
+    if let AwsError::Denied { told, .. } | AwsError::Other { told, .. } | AwsError::Unreachable { cause: told, .. } = &mut error {
+        *told = redactor.text(told).into_owned();
+    }
+    error
 }
