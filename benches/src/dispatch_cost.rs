@@ -19,7 +19,7 @@ const GOAL: f64 = 3.0;
 
 /// Measures and prints.
 pub(crate) async fn run() -> Result<()> {
-    let settings = Settings::from_env()?;
+    let settings = Settings::from_env(&[])?;
     let folder = tempfile::tempdir()?;
     let db = TestDb::new().await;
     let mut ours = vec![Peer::in_process(), Peer::over_http(&settings, folder.path(), &db).await?];

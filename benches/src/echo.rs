@@ -7,7 +7,7 @@ use codeteam::invoke_api::{InvokeApi, LogTailLayer, Options};
 use codeteam::server::Server;
 use codeteam::shutdown;
 use config::logging::{self, Format};
-use config::{Configured, Services, Settings};
+use config::{Configured, Need, Services, Settings};
 use dispatch::{Ctx, Handler, HandlerError, Registry};
 use domain::SystemClock;
 use serde_json::Value;
@@ -36,6 +36,8 @@ impl Handler for Echo {
 }
 
 impl Configured for Echo {
+    const NEEDS: &'static [Need] = &[];
+
     async fn configure(_services: &Services) -> Result<Self> {
         Ok(Self)
     }
@@ -45,7 +47,7 @@ impl Configured for Echo {
 #[tokio::main]
 pub(crate) async fn serve() -> Result<()> {
     logging::with_layer(Format::Json, "info", Some(LogTailLayer::default()));
-    let services = Services::new(Settings::from_env()?);
+    let services = Services::new(Settings::from_env(&[])?);
     let shutdown = shutdown::on_signal()?;
     let registry = Registry::new().with(Echo);
     let invoke = InvokeApi::new(Arc::new(registry.clone()), Arc::new(SystemClock), Options::default(), shutdown.clone());

@@ -28,7 +28,7 @@ const GOAL_READY: Duration = Duration::from_millis(500);
 pub(crate) async fn run() -> Result<()> {
     let binary = std::env::current_exe()?.with_file_name("codeteam");
     let size = std::fs::metadata(&binary).with_context(|| format!("{} is not built: run `make bench`", binary.display()))?.len();
-    let (settings, folder, db) = (Settings::from_env()?, tempfile::tempdir()?, TestDb::new().await);
+    let (settings, folder, db) = (Settings::from_env(&[])?, tempfile::tempdir()?, TestDb::new().await);
     let command = |arguments: &[&str]| {
         let base = Command::new(&binary).args(arguments.iter().copied()).path(&settings.path);
         // The folder is that of whoever measures.

@@ -34,7 +34,7 @@ struct Sample {
 /// Measures and prints.
 pub(crate) async fn run() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let settings = Settings::from_env()?;
+    let settings = Settings::from_env(&[])?;
     let remote = repository(folder.path(), &settings.path).await?;
     let script = folder.path().join("replies.json");
     std::fs::write(&script, script_of(STEPS).to_string())?;

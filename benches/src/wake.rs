@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Measures and prints.
 pub(crate) async fn run() -> Result<()> {
     let binary = std::env::current_exe()?.with_file_name("codeteam");
-    let (settings, folder, test) = (Settings::from_env()?, tempfile::tempdir()?, TestDb::new().await);
+    let (settings, folder, test) = (Settings::from_env(&[])?, tempfile::tempdir()?, TestDb::new().await);
     let script = folder.path().join("replies.json");
     let finish = json!({ "title": "Look", "summary": "Seen.", "confidence": "high" });
     let replies = json!({ "name": "wake", "replies": [{ "text": "so", "tool_calls": [{ "name": "finish", "input": finish }] }] });

@@ -28,7 +28,7 @@ type Payload = (String, Value);
 /// Measures and prints.
 pub(crate) async fn run() -> Result<()> {
     let payloads = payloads()?;
-    let (settings, folder, db) = (Settings::from_env()?, tempfile::tempdir()?, TestDb::new().await);
+    let (settings, folder, db) = (Settings::from_env(&[])?, tempfile::tempdir()?, TestDb::new().await);
     let binary = std::env::current_exe()?.with_file_name("codeteam");
     let serve = Command::new(&binary).args(["serve", "--listen", "127.0.0.1:0"]).path(&settings.path);
     let serve = serve.env("DATABASE_URL", db.url.expose()).env("CODETEAM_STATE_DIR", folder.path()).env("GITHUB_WEBHOOK_SECRET", SECRET);

@@ -215,7 +215,7 @@ async fn steps(dbos: Option<&Script>) -> Result<()> {
 /// What a worker asks while it has nothing to do, as `codeteam work` runs it.
 async fn idle(observer: &Observer) -> Result<()> {
     let binary = std::env::current_exe()?.with_file_name("codeteam");
-    let (settings, folder, test) = (Settings::from_env()?, tempfile::tempdir()?, TestDb::new().await);
+    let (settings, folder, test) = (Settings::from_env(&[])?, tempfile::tempdir()?, TestDb::new().await);
     let name = test.value("current_database()").await;
     let log = folder.path().join("work.log");
     let command = Command::new(&binary).arg("work").path(&settings.path);

@@ -63,7 +63,7 @@ fn done() -> Outcome {
 
 /// What `codeteam work` would build on this database, with so many sessions.
 fn services(test: &TestDb, sessions: u32) -> Result<Services> {
-    let settings = Settings { database_url: Some(test.url.clone()), database_connections: sessions, ..Settings::from_env()? };
+    let settings = Settings { database_url: Some(test.url.clone()), database_connections: sessions, ..Settings::from_env(&[])? };
     Ok(Services::new(settings))
 }
 

@@ -30,6 +30,7 @@ pub use probe::Probe;
 pub use remote::mirror;
 pub use root::{Root, begin, first, give_to_service, is_root, prepare_service_folders};
 pub use run::{install_crypto, run};
+pub use secrets::Need;
 pub use services::{Configured, Services};
 pub use settings::{Settings, SettingsError};
 pub use start::StartError;

@@ -32,7 +32,7 @@ fn start<H: Configured>() -> anyhow::Result<()> {
     }
     root::begin(Root::GivenUp)?;
     install_crypto();
-    let settings = Settings::from_env()?;
+    let settings = Settings::from_env(H::NEEDS)?;
     settings.warn();
     let services = Services::new(settings);
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {

@@ -23,13 +23,17 @@ use tokio::task::JoinSet;
 use crate::app::{self, SharedPacer};
 use crate::login::Login;
 use crate::rotation::{self, Rekeyed};
-use crate::{Settings, aws, secrets};
+use crate::secrets::{self, Need};
+use crate::{Settings, aws};
 
 /// How long a start waits for the database.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A handler that can be built from the settings.
 pub trait Configured: Handler {
+    /// What it needs of a deployment's secrets, where it runs alone.
+    const NEEDS: &'static [Need];
+
     /// Takes from `services` exactly what the handler needs.
     ///
     /// # Errors

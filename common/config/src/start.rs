@@ -3,7 +3,8 @@
 use redact::Redactor;
 use tracing::warn;
 
-use crate::{Environment, Settings, SettingsError, secrets};
+use crate::secrets::{self, Need};
+use crate::{Environment, Settings, SettingsError};
 
 /// Why a process does not know its settings.
 #[derive(Debug, thiserror::Error)]
@@ -22,12 +23,12 @@ pub enum StartError {
 }
 
 impl Settings {
-    /// Reads the process's environment, and the secrets that `CODETEAM_SECRETS` names. From then on no secret in it passes the
+    /// Reads the process's environment, and of the secrets that `CODETEAM_SECRETS` names those that `needs` are about. From then on no secret in it passes the
     /// process's redactor, be it one of the settings or another program's.
     ///
     /// # Errors
     /// The first variable that cannot be understood, or the first secret that cannot be read.
-    pub fn from_env() -> Result<Self, StartError> {
+    pub fn from_env(needs: &[Need]) -> Result<Self, StartError> {
         let root = rustix::process::geteuid().is_root() || process::spawner::root_is_given_up();
         let mut settings = Self::of(Environment::of_process(), root)?;
         if process::spawner::root_is_given_up() {
@@ -36,7 +37,7 @@ impl Settings {
             settings.environment.0.push(("HOME".into(), settings.state_dir.clone().into()));
         }
         settings.register(Redactor::of_process());
-        let settings = settings.with_held(root)?;
+        let settings = settings.with_held(root, needs)?;
         settings.register(Redactor::of_process());
         Ok(settings)
     }
@@ -46,8 +47,8 @@ impl Settings {
         Ok(Self { environment, ..settings })
     }
 
-    /// The same with the secrets that Secrets Manager holds, and none of the environment's of those names.
-    fn with_held(self, root: bool) -> Result<Self, StartError> {
+    /// The same with the secrets that Secrets Manager holds for `needs`, and none of the environment's of such names.
+    fn with_held(self, root: bool, needs: &[Need]) -> Result<Self, StartError> {
         if self.deployment.secrets.is_none() {
             return Ok(self);
         }
@@ -55,7 +56,8 @@ impl Settings {
         let ignored = secrets::NAMES.into_iter().filter(|name| environment.text(name).is_some()).collect();
         environment.0.retain(|(name, _)| !secrets::NAMES.iter().any(|held| name == held));
         let without = Self { ignored, ..Self::of(environment, root)? };
-        let fetched = without.vault().and_then(|vault| Ok(vault.map(|vault| secrets::fetch(&vault)).transpose()?.unwrap_or_default()));
+        let fetched =
+            without.vault().and_then(|vault| Ok(vault.map(|vault| secrets::fetch(&vault, needs)).transpose()?.unwrap_or_default()));
         let held = match fetched {
             Ok(held) => held,
             Err(error) => return Err(StartError::Secrets { why: format!("{error:#}"), without: Box::new(without) }),
@@ -84,6 +86,9 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
+
+    /// What the always-on service asks for.
+    const NEEDS: [Need; 5] = [Need::Database, Need::Notifications, Need::Models, Need::GitHubApp, Need::Webhooks];
 
     /// The environment of a task whose secrets are at `endpoint`.
     fn environment(endpoint: &str) -> Environment {
@@ -122,7 +127,7 @@ mod tests {
         answer(&server, Some("OPENAI_API_KEY"), held("sk-true-kX9vQ2mL")).await;
         answer(&server, Some("GITHUB_WEBHOOK_SECRET"), held("hook-Qm7pRt4w")).await;
         answer(&server, None, refused("ResourceNotFoundException")).await;
-        let settings = Settings::of(environment(&server.uri()), false).unwrap().with_held(false).unwrap();
+        let settings = Settings::of(environment(&server.uri()), false).unwrap().with_held(false, &NEEDS).unwrap();
         let text = |secret: &Option<domain::Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
         assert_eq!(text(&settings.database_url).as_deref(), Some(&*format!("postgres://u:{}@h/d", "true-Zs8nBcQ7")));
         assert_eq!(text(&settings.openai_api_key).as_deref(), Some("sk-true-kX9vQ2mL"));
@@ -141,7 +146,7 @@ mod tests {
         let server = MockServer::start().await;
         answer(&server, Some("DATABASE_URL"), refused("AccessDeniedException")).await;
         answer(&server, None, refused("ResourceNotFoundException")).await;
-        let error = Settings::of(environment(&server.uri()), false).unwrap().with_held(false).unwrap_err();
+        let error = Settings::of(environment(&server.uri()), false).unwrap().with_held(false, &NEEDS).unwrap_err();
         let told = error.to_string();
         for word in ["team/dev/DATABASE_URL", "us-east-1", "secretsmanager:GetSecretValue"] {
             assert!(told.contains(word), "no {word} in {told}");
@@ -150,10 +155,23 @@ mod tests {
         assert_eq!((without.database_url, without.google_api_key), (None, None), "the environment's are no way out");
     }
 
+    #[tokio::test]
+    async fn what_is_not_needed_is_neither_asked_for_nor_taken_from_the_environment() {
+        let server = MockServer::start().await;
+        let held = ResponseTemplate::new(200).set_body_json(json!({ "SecretString": "postgres://u:true-Zs8nBcQ7@h/d" }));
+        answer(&server, Some("DATABASE_URL"), held).await;
+        let settings = Settings::of(environment(&server.uri()), false).unwrap().with_held(false, &[Need::Database]).unwrap();
+        assert!(settings.database_url.is_some());
+        assert_eq!((settings.google_api_key, settings.ignored), (None, vec!["DATABASE_URL", "GOOGLE_API_KEY"]));
+        assert_eq!(server.received_requests().await.unwrap().len(), 1);
+        let settings = Settings::of(environment(&server.uri()), false).unwrap().with_held(false, &[]).unwrap();
+        assert_eq!((settings.database_url, server.received_requests().await.unwrap().len()), (None, 1));
+    }
+
     #[test]
     fn without_a_region_it_is_said_what_to_set() {
         let environment = Environment(vec![("CODETEAM_SECRETS".into(), "team/dev".into())]);
-        let error = Settings::of(environment, false).unwrap().with_held(false).unwrap_err();
+        let error = Settings::of(environment, false).unwrap().with_held(false, &NEEDS).unwrap_err();
         assert_eq!(error.to_string(), "AWS_REGION is not set: name the region of the deployment");
     }
 }

@@ -69,7 +69,7 @@ const WORKER: &[&str] = &[
 ];
 
 /// What is permitted somewhere, and whose the policy is.
-fn statements(template: &Template) -> Vec<(&Resource, &Value)> {
+pub(super) fn statements(template: &Template) -> Vec<(&Resource, &Value)> {
     let documents = |resource: &Resource| -> Vec<String> {
         match resource.kind.as_str() {
             "AWS::IAM::Role" => {
@@ -177,30 +177,6 @@ async fn each_task_has_a_role_of_its_own() {
     let roles: Vec<String> = template.all("AWS::ECS::TaskDefinition").map(|task| task.text("/TaskRoleArn")).collect();
     let different: BTreeSet<&String> = roles.iter().collect();
     assert_eq!((roles.len(), different.len()), (5, 5), "{roles:?}");
-}
-
-#[tokio::test]
-async fn each_service_may_read_exactly_what_the_program_asks_for_and_nobody_but_migrations_the_owners_url() {
-    let template = Template::prod().await;
-    let mut readers: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for (role, statement) in statements(&template) {
-        if list(&statement["Action"]) == ["secretsmanager:GetSecretValue"] {
-            for secret in list(&statement["Resource"]) {
-                let name = secret.rsplit("ai-coding-team/prod/").next().unwrap_or_default().trim_end_matches("-??????").to_owned();
-                readers.entry(name).or_default().insert(&role.name);
-            }
-        }
-    }
-    let source = std::fs::read_to_string(e2e::root().join("common/config/src/secrets.rs")).unwrap();
-    let start = source.find("pub(crate) const NAMES: ").expect("config lists what it asks for");
-    let asked = source[start..].split("];").next().unwrap_or_default().lines().skip(1);
-    let asked: BTreeSet<String> = asked.map(|line| line.trim().trim_matches([',', '"']).to_owned()).collect();
-    assert!(asked.contains("DATABASE_URL") && asked.len() > 5, "{asked:?}");
-    let all = BTreeSet::from(["DashboardRole", "MechanicRole", "GeniusRole"]);
-    let mut expected: BTreeMap<String, BTreeSet<&str>> = asked.into_iter().map(|name| (name, all.clone())).collect();
-    expected.insert("owner/*".to_owned(), BTreeSet::from(["MigrateRole"]));
-    expected.insert("pooler/*".to_owned(), BTreeSet::from(["PoolerRole"]));
-    assert_eq!(readers, expected);
 }
 
 #[tokio::test]

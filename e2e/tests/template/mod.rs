@@ -10,6 +10,7 @@ mod capacity;
 mod cost;
 mod keeping;
 mod planted;
+mod secrets;
 mod settings;
 
 use std::collections::BTreeMap;

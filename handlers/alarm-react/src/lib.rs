@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{AlarmAction, AlarmChange, AlarmState, Capacity, Clock, Mode, Notices, SystemClock};
 use serde::Serialize;
@@ -159,6 +159,8 @@ pub fn suffixes() -> impl Iterator<Item = &'static str> {
 }
 
 impl Configured for AlarmReact {
+    const NEEDS: &'static [Need] = &[Need::Database];
+
     async fn configure(services: &Services) -> Result<Self> {
         let deployment = &services.settings.deployment;
         Ok(Self {

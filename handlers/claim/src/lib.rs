@@ -1,7 +1,7 @@
 //! Takes ready jobs under a lease.
 
 use anyhow::Result;
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{JobId, Mode, OwnerId};
 use failpoints::fail_point;
@@ -68,6 +68,8 @@ impl Handler for Claim {
 }
 
 impl Configured for Claim {
+    const NEEDS: &'static [Need] = &[Need::Database];
+
     async fn configure(services: &Services) -> Result<Self> {
         Ok(Self { db: services.db().await?, owner: services.owner() })
     }

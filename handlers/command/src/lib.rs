@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Command, CommandId, JobId, Mode, NewCommand, Outcome, Trigger};
 use failpoints::fail_point;
@@ -267,6 +267,8 @@ fn moved(number: Option<u64>, to: Option<&str>) -> String {
 }
 
 impl Configured for CommandHandler {
+    const NEEDS: &'static [Need] = &[Need::Database, Need::GitHubApp];
+
     async fn configure(services: &Services) -> Result<Self> {
         Ok(Self { db: services.db().await?, forge: services.forge().await?, triggers: services.triggers()? })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Caps, Emotion, JobId, Mode, Outcome, OwnerId, Subject};
 use failpoints::fail_point;
@@ -234,6 +234,8 @@ fn again(error: &ForgeError, attempt: i32) -> Option<Duration> {
 }
 
 impl Configured for Converse {
+    const NEEDS: &'static [Need] = &[Need::Database, Need::GitHubApp];
+
     async fn configure(services: &Services) -> Result<Self> {
         Ok(Self {
             db: services.db().await?,

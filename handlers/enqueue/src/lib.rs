@@ -3,7 +3,7 @@
 mod request;
 
 use anyhow::Result;
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError, HttpRequest};
 use domain::{CommandId, JobId, NewJob};
 use failpoints::fail_point;
@@ -140,6 +140,8 @@ impl Enqueue {
 }
 
 impl Configured for Enqueue {
+    const NEEDS: &'static [Need] = &[Need::Database, Need::Webhooks];
+
     async fn configure(services: &Services) -> Result<Self> {
         Ok(Self {
             db: services.db().await?,

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Epoch, JobId, Mode, Outcome, Spent};
 use failpoints::fail_point;
@@ -97,6 +97,8 @@ impl Handler for Finalize {
 }
 
 impl Configured for Finalize {
+    const NEEDS: &'static [Need] = &[Need::Database, Need::GitHubApp];
+
     async fn configure(services: &Services) -> Result<Self> {
         Ok(Self { db: services.db().await?, git: services.git(), forge: services.forge().await?, checkouts: services.checkouts() })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::scale::{Bounds, Decision, Load, Why, decide};
 use domain::{Capacity, CapacityError, Mode};
@@ -111,6 +111,8 @@ fn of_capacity(error: CapacityError) -> HandlerError {
 }
 
 impl Configured for Scale {
+    const NEEDS: &'static [Need] = &[Need::Database];
+
     async fn configure(services: &Services) -> Result<Self> {
         let deployment = &services.settings.deployment;
         let bounds = [Mode::Mechanic, Mode::Genius].map(|mode| Bounds {

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use agent::{Brief, HandOver, PastStep, Toolboxes, ToolsRan};
 use anyhow::{Context, Result};
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{AllowedPaths, CapReached, Caps, Epoch, JobId, Kind, MicroUsd, Mode, Outcome};
 use git::Git;
@@ -340,6 +340,8 @@ fn decode(provider: &dyn Provider, model: &ModelInfo, raw: &str) -> Result<Reply
 }
 
 impl Configured for Step {
+    const NEEDS: &'static [Need] = &[Need::Database, Need::Models, Need::GitHubApp];
+
     fn work() -> process::spawner::Work {
         agent::work_as_slot
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use config::{Configured, Services, failure};
+use config::{Configured, Need, Services, failure};
 use dispatch::{Ctx, Handler, HandlerError};
 use domain::{Epoch, JobId, JobInput, Kind, Mode, Outcome, OwnerId, Trigger};
 use failpoints::fail_point;
@@ -211,6 +211,8 @@ impl Triage {
 }
 
 impl Configured for Triage {
+    const NEEDS: &'static [Need] = &[Need::Database, Need::Models, Need::GitHubApp];
+
     async fn configure(services: &Services) -> Result<Self> {
         Ok(Self {
             db: services.db().await?,

@@ -33,11 +33,11 @@ mod workers;
 
 use clap::CommandFactory;
 use config::logging::{self, Format};
-use config::{Root, Services, Settings, StartError};
+use config::{Need, Root, Services, Settings, StartError};
 use store::roles::Login;
 use tracing_subscriber::{Layer, Registry};
 
-use crate::cli::{Cli, Command, Cost, Migrate, OtherCost};
+use crate::cli::{Cli, Command, Cost, GitHub, Migrate, OtherCost, Show};
 use crate::exit::{Failure, Outcome};
 use crate::invoke_api::LogTailLayer;
 use crate::{screen, state, telemetry};
@@ -58,7 +58,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         clap_complete::generate(shell, &mut Cli::command(), "codeteam", &mut std::io::stdout());
         return Ok(());
     }
-    let (settings, unread) = match Settings::from_env() {
+    let (settings, unread) = match Settings::from_env(needs(&cli.command)) {
         Ok(settings) => (settings, None),
         Err(StartError::Secrets { why, without }) if matches!(cli.command, Command::Doctor(_)) => (*without, Some(why)),
         Err(StartError::Secrets { why, .. }) => return Err(Failure::Environment(anyhow::anyhow!(why))),
@@ -72,6 +72,46 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     // Blocking work that was left behind (a name lookup, say) must not hold the process.
     runtime.shutdown_background();
     outcome
+}
+
+/// What `command` needs of a deployment's secrets: it asks for no others, and the roles of the template permit each service what its
+/// command needs.
+fn needs(command: &Command) -> &'static [Need] {
+    use Need::{AppRole, Database, GitHubApp, Models, Notifications, Webhooks};
+    match command {
+        // Triage asks models as well, and `invoke` is any handler.
+        Command::Serve(_) | Command::Up(_) | Command::Invoke(_) | Command::Doctor(_) => {
+            &[Database, Notifications, Models, GitHubApp, Webhooks]
+        }
+        Command::Work(_) => &[Database, Notifications, Models, GitHubApp],
+        Command::Demo(_) | Command::Run(_) | Command::Eval(_) => &[Database, Notifications, Models],
+        Command::Migrate(_) => &[Database, AppRole],
+        Command::GitHub(GitHub::Setup(_)) => &[],
+        Command::GitHub(_) => &[GitHubApp],
+        // The change is compared with what the forge has.
+        Command::Show(Show { diff: true, .. }) => &[Database, GitHubApp],
+        Command::Completions { .. } | Command::Cost(Cost { other: Some(OtherCost::Estimate(_)), .. }) => &[],
+        Command::Jobs(_)
+        | Command::Show(_)
+        | Command::Watch(_)
+        | Command::Hint(_)
+        | Command::Stop(_)
+        | Command::Retry(_)
+        | Command::Requeue(_)
+        | Command::Pause(_)
+        | Command::Resume(_)
+        | Command::Lanes(_)
+        | Command::Dlq(_)
+        | Command::Schedule(_)
+        | Command::Workers
+        | Command::Alarms(_)
+        | Command::Ledger(_)
+        | Command::Cost(_)
+        | Command::Budget(_)
+        | Command::Retention(_)
+        | Command::Token(_)
+        | Command::Pooler(_) => &[Database],
+    }
 }
 
 /// Services log everything, in JSON unless somebody looks on; what a person typed at a terminal only speaks up when
