@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use domain::Secret;
-use github::app::{App, AppCredentials, AppOptions, HttpOptions, LocalPacer, Pacer, Site, TOKEN_NAME, Turn};
+use github::app::{App, AppCredentials, AppOptions, HttpOptions, LocalPacer, Pacer, TOKEN_NAME, Turn};
 use github::{ForgeError, Triggers};
 use redact::Redactor;
 use store::{Db, outbox};
@@ -25,7 +25,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(2 * 3_600);
 /// A file that others may read, or that is damaged.
 pub(crate) fn credentials(settings: &Settings) -> anyhow::Result<Option<AppCredentials>> {
     if let Some((id, key)) = &settings.github_app {
-        let credentials = AppCredentials::new(Site::github(), *id, key.clone());
+        let credentials = AppCredentials::new(settings.github_site.clone(), *id, key.clone());
         return Ok(Some(credentials.context("GITHUB_APP_PRIVATE_KEY is no key of an App")?));
     }
     let file = settings.github_app_file();
@@ -44,6 +44,19 @@ pub(crate) fn app(settings: &Settings, credentials: &AppCredentials, pacer: Arc<
     let on_token = |token: &Secret| Redactor::of_process().register_for(TOKEN_NAME, token, TOKEN_LIFE);
     let http = HttpOptions { proxy: settings.proxy_url(), ..HttpOptions::default() };
     App::new(credentials, AppOptions { http, pacer, ..AppOptions::new(on_token) }).context("cannot set up the GitHub App")
+}
+
+impl Settings {
+    /// The App with `credentials`, whichever is set up, for what is asked of GitHub about itself.
+    ///
+    /// # Errors
+    /// Where the HTTP client cannot be set up.
+    pub fn app_with(&self, credentials: &AppCredentials) -> anyhow::Result<App> {
+        for (name, secret) in credentials.secrets() {
+            Redactor::of_process().register(name, secret);
+        }
+        app(self, credentials, Arc::new(LocalPacer::default()))
+    }
 }
 
 /// Which labels and commands start jobs.

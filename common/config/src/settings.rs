@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use domain::{Caps, MicroUsd, Mode, Secret};
 use git::RepositoryLimits;
+use github::app::Site;
 use process::sandbox::{Level, Machine, toolchains};
 use redact::Redactor;
 use store::Route;
@@ -32,8 +33,11 @@ pub struct Settings {
     /// `GITHUB_APP_FILE`: the App's credentials, which only their owner may read; `github-app.json` in the state directory unless
     /// set.
     pub github_app_file: Option<PathBuf>,
-    /// `GITHUB_APP_ID` and `GITHUB_APP_PRIVATE_KEY`: the same in the place of a file, for an App of github.com.
+    /// `GITHUB_APP_ID` and `GITHUB_APP_PRIVATE_KEY`: the same in the place of a file.
     pub github_app: Option<(u64, Secret)>,
+    /// `GITHUB_URL`, and where its API is not in the usual place `GITHUB_API_URL`: the GitHub that this is an App of; github.com unless
+    /// set. A file says it itself.
+    pub github_site: Site,
     /// `GITHUB_LABEL_MECHANIC` and `GITHUB_LABEL_GENIUS`: the labels, and the commands, that start jobs; the modes' own names unless set.
     pub labels: (Option<String>, Option<String>),
     /// `GITHUB_WEBHOOK_SECRET` and, during a rotation, `GITHUB_WEBHOOK_SECRET_PREVIOUS`.
@@ -154,6 +158,7 @@ impl Settings {
             database_app_url: secret("DATABASE_APP_URL"),
             github_app_file: text("GITHUB_APP_FILE").map(PathBuf::from),
             github_app: github_app(text("GITHUB_APP_ID"), secret("GITHUB_APP_PRIVATE_KEY"))?,
+            github_site: github_site(text("GITHUB_URL"), text("GITHUB_API_URL"))?,
             labels: (text("GITHUB_LABEL_MECHANIC"), text("GITHUB_LABEL_GENIUS")),
             webhook_secrets: ["GITHUB_WEBHOOK_SECRET", "GITHUB_WEBHOOK_SECRET_PREVIOUS"].into_iter().filter_map(secret).collect(),
             anthropic_api_key: secret("ANTHROPIC_API_KEY"),
@@ -266,6 +271,21 @@ pub(crate) fn folders(text: impl Fn(&str) -> Option<String>, root: bool) -> (Pat
     (state, directory("CODETEAM_CACHE_DIR", "XDG_CACHE_HOME", ".cache", "/var/cache"))
 }
 
+/// The GitHub whose pages are at `web`. GitHub's own workflows set the address of an API alone, for their programs: it means nothing here.
+fn github_site(web: Option<String>, api: Option<String>) -> Result<Site, SettingsError> {
+    let Some(web) = web else { return Ok(Site::github()) };
+    let wrong = |name, value: &str| {
+        let expected = "expected the address of a GitHub, such as https://github.example.com";
+        // What stands before an @ may be a password.
+        SettingsError { name, value: value.rsplit('@').next().unwrap_or_default().to_owned(), expected: expected.to_owned() }
+    };
+    let usual = Site::at(&web).map_err(|_| wrong("GITHUB_URL", &web))?;
+    match api {
+        Some(api) => Site::with_api(&web, &api).map_err(|_| wrong("GITHUB_API_URL", &api)),
+        None => Ok(usual),
+    }
+}
+
 /// The App's number and key: both, or none.
 fn github_app(id: Option<String>, key: Option<Secret>) -> Result<Option<(u64, Secret)>, SettingsError> {
     let wrong = |name, value: &str, expected: &str| SettingsError { name, value: value.to_owned(), expected: expected.to_owned() };
@@ -358,6 +378,20 @@ mod tests {
         assert_eq!(read(&[("METRICS", "statsd")], false).unwrap_err().to_string(), r#"METRICS is "statsd": expected emf"#);
         let error = read(&[("LOG_FORMAT", "xml")], false).unwrap_err();
         assert_eq!(error.to_string(), r#"LOG_FORMAT is "xml": expected json or text or auto"#);
+    }
+
+    #[test]
+    fn the_app_is_one_of_github_com_unless_another_github_is_named() {
+        let of = |pairs: &[(&str, &str)]| read(pairs, false).map(|settings| settings.github_site).map_err(|error| error.to_string());
+        assert_eq!(of(&[("GITHUB_API_URL", "https://api.elsewhere.example")]), Ok(Site::github()), "a workflow of GitHub's sets it");
+        let own = ("GITHUB_URL", "https://github.example.com");
+        assert_eq!(of(&[own]), Ok(Site::at("https://github.example.com").unwrap()));
+        let api = ("GITHUB_API_URL", "https://api.github.example.com");
+        assert_eq!(of(&[own, api]).unwrap().api(), "https://api.github.example.com");
+        let expected = "expected the address of a GitHub, such as https://github.example.com";
+        let bad = ("GITHUB_URL", "https://me:hunter2@github.example.com");
+        assert_eq!(of(&[bad]), Err(format!(r#"GITHUB_URL is "github.example.com": {expected}"#)));
+        assert_eq!(of(&[own, ("GITHUB_API_URL", "http://x")]), Err(format!(r#"GITHUB_API_URL is "http://x": {expected}"#)));
     }
 
     #[test]
