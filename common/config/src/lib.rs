@@ -3,6 +3,7 @@
 //! the runtime's registry build it that way.
 
 mod app;
+mod app_entries;
 mod aws;
 mod cloud;
 mod deployment;
@@ -22,6 +23,7 @@ mod services;
 mod settings;
 mod start;
 
+pub use app_entries::{AppEntries, EntryOutcome, Kept};
 pub use deployment::{ByMode, DatabaseAuth, Deployment, Endpoints, Stage};
 pub use environment::Environment;
 pub use networks::Networks;

@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use e2e::Codeteam;
+use e2e::product::Running;
 use process::{Exit, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -12,10 +13,10 @@ use testkit::github::app_key;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-const WEBHOOK_SECRET: &str = "whsec-4f1c9e2b7a";
+pub(super) const WEBHOOK_SECRET: &str = "whsec-4f1c9e2b7a";
 
 /// A GitHub that knows one code, which is good once.
-async fn github(installations: Value) -> MockServer {
+pub(super) async fn github(installations: Value) -> MockServer {
     let server = MockServer::start().await;
     let registered = json!({ "id": 4711, "slug": "acme-codeteam", "pem": app_key(), "webhook_secret": WEBHOOK_SECRET });
     let once = ResponseTemplate::new(201).set_body_json(registered);
@@ -54,7 +55,14 @@ async fn set_up_in(server: &MockServer, state: &Path, user: &str) -> String {
     let url = server.uri();
     let arguments = ["github", "setup", "--github", &url, "--url", "https://codeteam.example.com", "--organization", "acme", "--json"];
     let running = Codeteam::new(arguments).state(state).env("CODETEAM_USER", user);
-    let running = running.env("CODETEAM_CACHE_DIR", state.with_extension("cache")).start();
+    let (exit, said) = register(server, running.env("CODETEAM_CACHE_DIR", state.with_extension("cache")).start()).await;
+    assert_eq!(exit, Exit::Code(0), "{said}");
+    said
+}
+
+/// Does what a person does in a browser, for a setup that is under way for the organization acme: how it ended and what it said.
+pub(super) async fn register(server: &MockServer, running: Running) -> (Exit, String) {
+    let url = server.uri();
     let line = running.says("http://127.0.0.1:").await;
     let address = line.trim().trim_start_matches("http://").to_owned();
     let page = http::get(&address, "/").await;
@@ -75,9 +83,7 @@ async fn set_up_in(server: &MockServer, state: &Path, user: &str) -> String {
     let back = format!("/registered?code=c0de&state={secret}");
     let answer = http::get(&address, &back).await;
     assert!(String::from_utf8_lossy(&answer.body).contains("/apps/acme-codeteam/installations/new"), "{answer:?}");
-    let (exit, said) = running.end(Signal::TERM).await;
-    assert_eq!(exit, Exit::Code(0), "{said}");
-    said
+    running.end(Signal::TERM).await
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod data;
 mod endings;
 mod github;
+mod github_deployed;
 mod money;
 mod queue;
 mod refusals;

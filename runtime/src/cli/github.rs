@@ -1,14 +1,17 @@
 //! `codeteam github …`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use config::Stage;
 
 /// The GitHub App.
 #[derive(Subcommand, Debug)]
 pub enum GitHub {
-    /// Register the App in the browser: a local page leads to GitHub, and the App's key is stored here when you come back.
+    /// Register the App in the browser: a local page leads to GitHub, and the App's key is stored when you come back, here or in the
+    /// Secrets Manager of a deployment.
     Setup(Setup),
     /// Ask GitHub what the App may do and hear, and where it is installed; say what is missing.
     Check,
@@ -35,9 +38,16 @@ pub struct Setup {
     /// Where the local page is served; loopback only.
     #[arg(long, default_value = "127.0.0.1:0", value_parser = super::parse_loopback)]
     pub listen: SocketAddr,
-    /// Replace the App that is registered here already.
+    /// Replace the App that is registered here, or in the deployment, already.
     #[arg(long)]
     pub replace: bool,
+    /// Store the App in Secrets Manager for this deployment, dev or prod, and not in a file here. Deploy it first; run this where you
+    /// deploy from, with the same AWS credentials.
+    #[arg(long = "env", value_name = "ENVIRONMENT", value_parser = parse_stage)]
+    pub environment: Option<Stage>,
+    /// Register nothing: bring the App of this file, as an earlier setup wrote it, into the deployment.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "organization", "url", "github", "listen"])]
+    pub from: Option<PathBuf>,
 }
 
 /// `codeteam github redeliver`.
@@ -57,6 +67,10 @@ fn parse_name(text: &str) -> Result<String, String> {
         1..=34 => Ok(name.to_owned()),
         count => Err(format!("{count} characters: GitHub takes 1 to 34")),
     }
+}
+
+fn parse_stage(text: &str) -> Result<Stage, String> {
+    [Stage::Dev, Stage::Prod].into_iter().find(|stage| stage.name() == text).ok_or_else(|| "expected dev or prod".to_owned())
 }
 
 fn parse_public_url(text: &str) -> Result<String, String> {

@@ -18,6 +18,13 @@ pub(super) struct Report {
     installations: Vec<Place>,
 }
 
+impl Report {
+    /// What the App itself lacks or has too much of.
+    pub(super) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
 /// An installation.
 #[derive(Serialize)]
 struct Place {

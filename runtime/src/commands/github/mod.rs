@@ -1,6 +1,7 @@
 //! `codeteam github setup`, `check` and `redeliver`.
 
 mod check;
+mod deployed;
 mod page;
 mod redeliver;
 mod setup;
