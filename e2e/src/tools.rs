@@ -62,6 +62,7 @@ const SETTINGS: &[&str] = &[
     "ECS_CLUSTER",
     "RDS_INSTANCE",
     "DATABASE_AUTH",
+    "DATABASE_IDLE_SECS",
     "GITHUB_APP_ID",
     "GITHUB_APP_PRIVATE_KEY",
     "GITHUB_URL",

@@ -1,6 +1,8 @@
 //! Where the product is deployed and what stands around it there: stage, queues, topic, cluster, database instance. Nothing of it is
 //! set on a laptop.
 
+use std::time::Duration;
+
 use domain::{Mode, Secret};
 
 use crate::SettingsError;
@@ -37,6 +39,9 @@ pub struct Deployment {
     pub database_instance: Option<String>,
     /// `DATABASE_AUTH`: what the database is shown.
     pub database_auth: DatabaseAuth,
+    /// `DATABASE_IDLE_SECS`: how long a session may be idle within a transaction before the alarm about connections ends it; `None` = as
+    /// long as everywhere.
+    pub database_idle: Option<Duration>,
     /// `ECS_AGENT_URI`, set by ECS: where a task asks not to be stopped.
     pub agent: Option<String>,
     /// `ECS_CONTAINER_METADATA_URI_V4`, set by ECS: where a task asks who it is.
@@ -129,6 +134,7 @@ impl Default for Deployment {
             worker_slots: 1,
             database_instance: None,
             database_auth: DatabaseAuth::Password,
+            database_idle: None,
             agent: None,
             metadata: None,
         }
@@ -169,6 +175,8 @@ impl Deployment {
             database_instance: text("RDS_INSTANCE"),
             database_auth: choice(&text, "DATABASE_AUTH", &[("password", DatabaseAuth::Password), ("iam", DatabaseAuth::Iam)])?
                 .unwrap_or_default(),
+            database_idle: positive::<u32>(&text, "DATABASE_IDLE_SECS", "a whole number of seconds, one or more")?
+                .map(|seconds| Duration::from_secs(seconds.into())),
             agent: local("ECS_AGENT_URI")?,
             metadata: local("ECS_CONTAINER_METADATA_URI_V4")?,
         })
@@ -258,6 +266,7 @@ mod tests {
             ("WORKER_SLOTS", "4"),
             ("RDS_INSTANCE", "ai-coding-team-prod"),
             ("DATABASE_AUTH", "iam"),
+            ("DATABASE_IDLE_SECS", "600"),
             ("ECS_AGENT_URI", "http://169.254.170.2/api/1"),
             ("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4/1"),
         ]);
@@ -283,6 +292,7 @@ mod tests {
             worker_slots: 4,
             database_instance: Some("ai-coding-team-prod".to_owned()),
             database_auth: DatabaseAuth::Iam,
+            database_idle: Some(Duration::from_secs(600)),
             agent: Some("http://169.254.170.2/api/1".to_owned()),
             metadata: Some("http://169.254.170.2/v4/1".to_owned()),
         };
@@ -310,6 +320,7 @@ mod tests {
         assert_eq!(told("WORKER_SLOTS", "1025"), r#"WORKER_SLOTS is "1025": expected a whole number of jobs from 1 to 1024"#);
         assert_eq!(told("ALARM_QUEUE_URL", "alarms"), r#"ALARM_QUEUE_URL is "alarms": expected the URL of an SQS queue"#);
         assert_eq!(told("ALARM_TOPIC_ARN", "alarms"), r#"ALARM_TOPIC_ARN is "alarms": expected the ARN of an SNS topic, arn:aws:sns:..."#);
+        assert_eq!(told("DATABASE_IDLE_SECS", "0"), r#"DATABASE_IDLE_SECS is "0": expected a whole number of seconds, one or more"#);
         assert_eq!(told("DATABASE_AUTH", "kerberos"), r#"DATABASE_AUTH is "kerberos": expected password or iam"#);
         let slash = "expected what the secrets' names begin with, without a slash at the end, such as ai-coding-team/prod";
         assert_eq!(told("CODETEAM_SECRETS", "prod/"), format!(r#"CODETEAM_SECRETS is "prod/": {slash}"#));

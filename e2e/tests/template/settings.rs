@@ -16,6 +16,7 @@ const LEFT_ALONE: &[(&str, &str)] = &[
     ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "the same"),
     ("AWS_ENDPOINT_URL_SNS", "the same"),
     ("AWS_ENDPOINT_URL_SQS", "the same"),
+    ("DATABASE_IDLE_SECS", "the five minutes of the architecture are the usual ones"),
     ("ECS_AGENT_URI", "ECS sets it"),
     ("ECS_CONTAINER_METADATA_URI_V4", "ECS sets it"),
 ];

@@ -169,7 +169,7 @@ impl Configured for AlarmReact {
             capacity: services.capacity().await?,
             instance: services.database_instance()?.map(|instance| Arc::new(instance) as Arc<dyn DatabaseInstance>),
             workers_max: [Mode::Mechanic, Mode::Genius].map(|mode| *deployment.workers_max.of(mode)),
-            limits: Limits::default(),
+            limits: Limits { idle: deployment.database_idle.unwrap_or(IDLE_TOO_LONG), ..Limits::default() },
             clock: Arc::new(SystemClock),
         })
     }
