@@ -7,13 +7,17 @@ use std::time::Duration;
 use e2e::Codeteam;
 use process::Signal;
 use serde_json::{Value, json};
+use testkit::Open;
 
 use super::client::{CLOUDWATCH, ECS, SQS, ask, ask_sns, drain, queue_url};
+use super::endings;
 use super::world::{CLUSTER, Setting, World, quick};
 
 const WORKER: &str = "mechanic-worker";
-const PREFIX: &str = "ai-coding-team-dev-";
+pub(super) const PREFIX: &str = "ai-coding-team-dev-";
 const ACCOUNT: &str = "arn:aws:sns:us-east-1:000000000000";
+/// How long a session may be idle within a transaction: five minutes where nobody says otherwise.
+const IDLE_SECS: u32 = 20;
 /// A queue that hears what people are told.
 const PEOPLE: &str = "people";
 
@@ -25,7 +29,7 @@ fn slow() -> Vec<(&'static str, Value, u64)> {
 }
 
 /// What the totals of the environment are published under.
-fn environment() -> Value {
+pub(super) fn environment() -> Value {
     json!([{ "Name": "Environment", "Value": "dev" }])
 }
 
@@ -55,7 +59,7 @@ fn actions<'a>(row: &'a Value, kind: &str) -> Vec<&'a Value> {
 }
 
 /// What people were told since the last time: subject and text.
-async fn told(world: &World) -> Vec<(String, String)> {
+pub(super) async fn told(world: &World) -> Vec<(String, String)> {
     let messages = async || Some(drain(&world.emulator.address, PEOPLE).await).filter(|all| !all.is_empty());
     let messages = world.until("people are told", messages).await;
     let read = messages.iter().map(|message| {
@@ -118,14 +122,19 @@ async fn a_worker_that_froze_is_stopped_and_replaced_and_its_job_goes_on_at_once
 
 #[tokio::test]
 async fn every_other_alarm_is_answered_once_whichever_way_and_however_often_it_comes() {
-    let setting = Setting::of(slow());
+    let environment = vec![("DATABASE_IDLE_SECS", IDLE_SECS.to_string())];
+    let setting = Setting { environment, ..Setting::of(slow()) };
     let Some(world) = World::start("the other alarms", setting).await else { return };
     listen(&world).await;
+    endings::something_strange_comes(&world).await;
+    let _forgotten = idle(&world, "a forgotten report").await;
     a_stuck_job_is_taken_from_its_worker_and_done(&world).await;
     people_hear_what_waits_and_why(&world).await;
     people_hear_who_has_the_connections(&world).await;
     jobs_of_a_genius_wait_when_the_money_is_gone(&world).await;
     a_letter_of_aws_budgets_and_an_alarm_that_nobody_knows_are_told_on(&world).await;
+    endings::an_alarm_that_is_over_is_told_and_listed(&world).await;
+    endings::what_nobody_understands_is_kept_in_the_dead_letter_queue(&world).await;
     world.nobody_was_hurt();
 }
 
@@ -194,19 +203,40 @@ async fn people_hear_what_waits_and_why(world: &World) {
     world.done(3).await;
 }
 
+/// A session that calls itself `name` and does nothing within its transaction.
+async fn idle(world: &World, name: &str) -> Open {
+    let mut session = world.db.open().await;
+    session.execute(&format!("set local application_name = '{name}'")).await;
+    session
+}
+
 async fn people_hear_who_has_the_connections(world: &World) {
-    let mut forgotten = world.db.open().await;
-    forgotten.execute("select 1").await;
+    let pid = async |name: &str| {
+        let query = format!("select coalesce((select pid from pg_stat_activity where application_name = '{name}'), 0)");
+        world.db.value(&query).await
+    };
+    let old = pid("a forgotten report").await;
+    let waits = format!("select count(*) from pg_stat_activity where pid = {old} and state_change < now() - interval '{IDLE_SECS} s'");
+    world.until("it is idle for too long", async || (world.db.value(&waits).await == "1").then_some(())).await;
+    let young = idle(world, "a young report").await;
     let instance = json!([{ "Name": "DBInstanceIdentifier", "Value": "ai-coding-team-dev" }]);
     world.metric("AWS/RDS", "DatabaseConnections", &instance, 17.0).await;
-    reaction(world, &format!("{PREFIX}database-connections")).await;
+    let row = reaction(world, &format!("{PREFIX}database-connections")).await;
+    // Whoever forgot its transaction is gone from the server, and nobody else.
+    let [ended] = &actions(&row, "ended_session")[..] else { panic!("{row:#}") };
+    assert_eq!((ended["pid"].to_string(), &ended["application"]), (old.clone(), &json!("a forgotten report")), "{row:#}");
+    world.until("it is gone", async || (pid("a forgotten report").await == "0").then_some(())).await;
+    assert_ne!(pid("a young report").await, "0", "{row:#}");
     let all = told(world).await;
     let (subject, text) = all.iter().find(|(subject, _)| subject.contains("database-connections")).unwrap_or_else(|| panic!("{all:#?}"));
-    // The instance as RDS describes it, who has sessions, and the one that forgot its transaction, which is too young to be ended.
-    for words in ["ai-coding-team-dev", "db.t3.micro", "Who has them:", "Idle within a transaction:"] {
+    // The instance as RDS describes it, who has sessions, the two that wait within a transaction, and what was done about one of them.
+    let ended = format!("- session {old} of ");
+    let words =
+        ["ai-coding-team-dev", "db.t3.micro", "Who has them:", "(a young report): idle in transaction", "Idle within a transaction:"];
+    for words in words.into_iter().chain([&*ended, "(a forgotten report) was ended", "(a young report) for "]) {
         assert!(text.contains(words), "{words:?}: {subject}\n{text}");
     }
-    forgotten.end(true).await;
+    young.end(true).await;
 }
 
 /// The service's own figure this time, as it prints it; what the log driver and CloudWatch do with the line is done here.

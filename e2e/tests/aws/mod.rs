@@ -4,6 +4,7 @@
 mod alarms;
 mod client;
 mod deploy;
+mod endings;
 mod envelopes;
 mod fleet;
 mod flow;

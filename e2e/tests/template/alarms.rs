@@ -118,6 +118,24 @@ pub(super) fn dead_ends(template: &Template) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn aws_budgets_tells_at_eighty_percent_and_at_all_of_what_the_account_may_cost_in_a_month() {
+    for template in [Template::prod().await, Template::dev().await] {
+        let budget = template.get("Budget");
+        let limit = json!({ "Amount": budget.number("/Budget/BudgetLimit/Amount"), "Unit": budget.text("/Budget/BudgetLimit/Unit") });
+        assert_eq!(limit, json!({ "Amount": 250, "Unit": "USD" }));
+        assert_eq!([budget.text("/Budget/TimeUnit"), budget.text("/Budget/BudgetType")], ["MONTHLY", "COST"]);
+        let told: Vec<&Value> =
+            budget.properties["NotificationsWithSubscribers"].as_array().into_iter().flatten().map(|one| &one["Notification"]).collect();
+        let at = |percent: u32| {
+            json!({
+                "NotificationType": "ACTUAL", "ComparisonOperator": "GREATER_THAN", "Threshold": percent, "ThresholdType": "PERCENTAGE",
+            })
+        };
+        assert_eq!(told, [&at(80), &at(100)]);
+    }
+}
+
+#[tokio::test]
 async fn the_dashboard_of_figures_shows_every_metric_of_the_architecture() {
     let template = Template::prod().await;
     let body: Value = serde_json::from_str(&template.get("Dashboard").text("/DashboardBody")).expect("the body is JSON");

@@ -315,12 +315,13 @@ async fn queues_hide_a_message_for_a_time_give_it_up_after_some_and_are_encrypte
             queue.number("/ReceiveMessageWaitTimeSeconds"),
             queue.properties["SqsManagedSseEnabled"],
             dead.properties["SqsManagedSseEnabled"],
+            queue.number("/RedrivePolicy/maxReceiveCount"),
             dead.number("/MessageRetentionPeriod") > queue.number("/MessageRetentionPeriod"),
         ])
     };
     let expected = |name: &str, hidden: u64| {
         let name = format!("ai-coding-team-prod-{name}");
-        json!([name, format!("{name}-dead"), hidden, 20, true, true, true])
+        json!([name, format!("{name}-dead"), hidden, 20, true, true, 5, true])
     };
     assert_eq!(row("WakeMechanic"), expected("wake-mechanic", 30));
     assert_eq!(row("WakeGenius"), expected("wake-genius", 30));
