@@ -1,6 +1,7 @@
 //! Figures: for CloudWatch on standard output, for Prometheus at a port.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use e2e::wait::until;
 use process::Signal;
@@ -182,6 +183,24 @@ async fn cloudwatch_gets_the_figures_of_each_job_and_of_the_queue() {
         (job["tokens"].as_f64(), job["ms"].as_f64())
     );
     assert!(!ran.stdout.contains("Greet"), "a job's words are nobody's figure");
+}
+
+#[tokio::test]
+async fn of_all_processes_one_tells_how_the_deployment_stands_and_another_when_it_has_ended() {
+    let scene = Scene::new(Wait::Nowhere).await;
+    let work = || scene.command(["work"]).env("METRICS", "emf").env("ENVIRONMENT", "dev").start();
+    let first = work();
+    first.says("StuckJobs").await;
+    let second = work();
+    second.says("working on jobs").await;
+    // Whoever may tell it does so when it starts.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (exit, said) = second.end(Signal::TERM).await;
+    assert!(exit.success() && !said.contains("StuckJobs"), "{said}");
+    assert!(first.end(Signal::TERM).await.0.success());
+    let third = work();
+    third.says("StuckJobs").await;
+    assert!(third.end(Signal::TERM).await.0.success());
 }
 
 #[tokio::test]
