@@ -1,18 +1,17 @@
 //! Hunks of a patch: whole lines with their context, all of one file, in its order.
 
-use super::ladder::nearest_to;
 use super::lines::{Lines, Window};
 use super::nearest::{self, Words};
 use super::text::{Hit, Text};
-use super::{Applied, EditError, Match, anchors};
+use super::{Applied, EditError, Match, anchors, numbers};
 
 /// Some lines that become others. Where they stand is told by themselves and, when they stand in several places, by the
 /// rest.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Hunk {
-    /// Lines above it, outer ones first: the class, then the function.
+    /// Lines above it, outer ones first: the class, then the function. `line 12` is a number where no line of the file has it.
     pub anchors: Vec<String>,
-    /// About which line of the file it begins at, from 1.
+    /// About which line of the file it begins at, from 1, before all hunks. It tells equal places apart and does no more.
     pub near_line: Option<usize>,
     /// The lines that stand there, context included.
     pub old: Vec<String>,
@@ -25,33 +24,39 @@ pub(crate) struct Hunk {
 }
 
 /// A place that a hunk fits.
-struct Place {
+pub(super) struct Place {
     /// The index of its first line in the file.
-    first: usize,
+    pub first: usize,
     /// How many lines of the file it covers.
-    count: usize,
-    how: Match,
+    pub count: usize,
+    pub how: Match,
     /// What is to be done there.
     hit: Hit,
 }
 
-/// Makes all `hunks`, or none. Each must fit one place; those that fit several are told apart by their anchors, by the line
-/// that they name, and by the order of the hunks.
+/// Makes all `hunks`, or none. Each must fit one place; those that fit several are told apart by their anchors, by the order of
+/// the hunks, and by the line that they name; where order and line contradict each other, nothing is done.
 ///
 /// # Errors
 /// [`EditError`] for the first that cannot be made, with what would help.
 pub(crate) fn apply_hunks(content: &str, hunks: &[Hunk]) -> Result<(String, Vec<Applied>), EditError> {
     let text = Text::parse(content);
     let lines = Lines::of(text.normal());
+    let hunks: Vec<Hunk> = hunks.iter().map(|hunk| numbers::told(&lines, hunk)).collect();
     let mut places = Vec::new();
     for (index, hunk) in hunks.iter().enumerate() {
         places.push(candidates(&lines, text.normal(), hunk).map_err(|reason| EditError { no: index + 1, reason })?);
     }
+    let named: Vec<Option<usize>> = hunks.iter().zip(&places).map(|(hunk, places)| numbers::named(hunk, places)).collect();
+    by_order(&mut places);
+    numbers::narrow(&hunks, &named, &mut places)?;
     by_order(&mut places);
     let mut hits: Vec<(usize, Hit)> = Vec::new();
     let mut applied = Vec::new();
     for (index, places) in places.iter().enumerate() {
-        let [place] = places.as_slice() else { return Err(EditError { no: index + 1, reason: ambiguous(places) }) };
+        let [place] = places.as_slice() else {
+            return Err(EditError { no: index + 1, reason: ambiguous(places, hunks[index].near_line) });
+        };
         let hit = place.hit.clone();
         applied.push(Applied { line: hit.line, count: 1, how: place.how, became: hit.became(place.how, text.normal()) });
         hits.push((index, hit));
@@ -95,10 +100,7 @@ fn candidates(lines: &Lines<'_>, text: &str, hunk: &Hunk) -> Result<Vec<Place>, 
         let line = place.first + 1;
         return Err(format!("what is like it, but not the same, begins at line {line}, above what its @@ names; quote it as it stands"));
     }
-    match hunk.near_line {
-        Some(line) if places.len() > 1 => Ok(vec![nearest_to(line, places, |place| place.first + 1)?]),
-        _ => Ok(places),
-    }
+    Ok(places)
 }
 
 /// The wanted places of a hunk without the last `loose` of its lines, found the strictest way that finds any.
@@ -135,13 +137,13 @@ fn insertion(lines: &Lines<'_>, hunk: &Hunk) -> Result<usize, String> {
     if hunk.at_end || total == 0 {
         return Ok(total);
     }
-    match (anchors::blocks(lines, &hunk.anchors).as_slice(), hunk.near_line) {
-        _ if hunk.anchors.is_empty() && hunk.near_line.is_none() => {
-            Err("it only adds lines and does not say where; give some lines around them as context".to_owned())
-        }
-        ([], Some(line)) if hunk.anchors.is_empty() && line <= total => Ok(line),
-        ([block], _) => Ok(block.start + 1),
-        ([], _) => Err("the line after its @@ stands nowhere in the file; give some lines around what it adds as context".to_owned()),
+    if hunk.anchors.is_empty() {
+        // A line number alone does not say it either: lines may have come and gone since it was seen.
+        return Err("it only adds lines and does not say where; give some lines around them as context".to_owned());
+    }
+    match anchors::blocks(lines, &hunk.anchors).as_slice() {
+        [block] => Ok(block.start + 1),
+        [] => Err("the line after its @@ stands nowhere in the file; give some lines around what it adds as context".to_owned()),
         _ => Err("the line after its @@ stands in several places; give some lines around what it adds as context".to_owned()),
     }
 }
@@ -191,9 +193,13 @@ fn changed_lines(lines: &Lines<'_>, window: &Window<'_>, old: &[&str], new: &[&s
     Some(lines.hit(window.first + above, old.len() - above - below, &merged[above..merged.len() - below]))
 }
 
-fn ambiguous(places: &[Place]) -> String {
+fn ambiguous(places: &[Place], near_line: Option<usize>) -> String {
     let shown: Vec<String> = places.iter().take(10).map(|place| (place.first + 1).to_string()).collect();
     let more = if places.len() > shown.len() { ", …" } else { "" };
     let (count, shown) = (places.len(), shown.join(", "));
-    format!("it fits {count} places (lines {shown}{more}); give more lines of context, or the lines above it after @@")
+    let help = match near_line {
+        Some(line) => format!(", none of which is clearly the one nearest to line {line}; give more lines of context"),
+        None => "; give more lines of context, the lines above it after @@, or its line as in `@@ line 120`".to_owned(),
+    };
+    format!("it fits {count} places (lines {shown}{more}){help}")
 }

@@ -35,7 +35,7 @@ fn a_hunk_that_fits_several_places_belongs_between_its_neighbours() {
     assert_eq!(patched(file, &hunks), "x\nA\nX\nB\nx\n");
     assert_eq!(
         refused(file, &[hunk(&["x"], &["X"])]),
-        "edit 1: it fits 3 places (lines 1, 3, 5); give more lines of context, or the lines above it after @@"
+        "edit 1: it fits 3 places (lines 1, 3, 5); give more lines of context, the lines above it after @@, or its line as in `@@ line 120`"
     );
     let all = [hunk(&["x"], &["1"]), hunk(&["x"], &["2"]), hunk(&["x"], &["3"])];
     assert_eq!(patched(file, &all), "1\na\n2\nb\n3\n");
@@ -74,7 +74,60 @@ fn a_line_number_decides_only_when_it_is_much_nearer_to_one_place() {
     let file = format!("x\n{}x\n", "a\n".repeat(18));
     let near = |line| Hunk { near_line: Some(line), ..hunk(&["x"], &["y"]) };
     assert_eq!(apply_hunks(&file, &[near(15)]).unwrap().1[0].line, 20);
-    assert!(refused(&file, &[near(11)]).contains("about equally near to line 11"));
+    assert_eq!(
+        refused(&file, &[near(11)]),
+        "edit 1: it fits 2 places (lines 1, 20), none of which is clearly the one nearest to line 11; give more lines of context"
+    );
+    let file = format!("x\n{}x\n", "a\n".repeat(400));
+    assert_eq!(apply_hunks(&file, &[near(302)]).unwrap().1[0].line, 402);
+    assert!(refused(&file, &[near(301)]).contains("fits 2 places"), "nobody means a place so far away");
+}
+
+#[test]
+fn a_line_number_never_makes_a_place() {
+    let near = |line, hunk: Hunk| Hunk { near_line: Some(line), ..hunk };
+    let file = format!("    x\n{}", "a\n".repeat(300));
+    // What stands once, as it is quoted, is meant wherever it stands: numbers are often wrong.
+    assert_eq!(apply_hunks(&file, &[near(290, hunk(&["    x"], &["y"]))]).unwrap().1[0].line, 1);
+    assert_eq!(
+        refused(&file, &[near(22, hunk(&["  x"], &["  y"]))]),
+        "edit 1: what is like it, but not the same, begins at line 1, far from line 22; quote it as it stands, or leave the number out"
+    );
+    assert!(patched(&file, &[near(21, hunk(&["  x"], &["  y"]))]).starts_with("    y\n"));
+    assert!(refused(&file, &[near(1, hunk(&["z"], &["y"]))]).contains("stands nowhere"));
+}
+
+#[test]
+fn a_line_number_that_contradicts_the_order_of_hunks_changes_nothing() {
+    let file = format!("x\n{}b\n{}x\n", "a\n".repeat(20), "a\n".repeat(20));
+    let near = |line| Hunk { near_line: Some(line), ..hunk(&["x"], &["y"]) };
+    let other = hunk(&["b"], &["B"]);
+    assert_eq!(patched(&file, &[near(2), other.clone()]), file.replacen('x', "y", 1).replace('b', "B"));
+    assert_eq!(
+        refused(&file, &[near(42), other.clone()]),
+        "edit 1: its line number means the place at line 43, and its order among the hunks the one at line 1; give more lines of context"
+    );
+    // Where the number says nothing, the order does.
+    assert!(patched(&file, &[near(22), other]).starts_with("y\n"));
+}
+
+#[test]
+fn a_line_number_may_be_given_like_an_anchor() {
+    let file = format!("class A:\n    x\n{}    x\n", "    a\n".repeat(20));
+    let with =
+        |anchors: &[&str]| Hunk { anchors: anchors.iter().map(|anchor| (*anchor).to_owned()).collect(), ..hunk(&["    x"], &["    y"]) };
+    let line = |anchors: &[&str]| apply_hunks(&file, &[with(anchors)]).map(|(_, applied)| applied[0].line);
+    for number in ["line 22", "line 22:", "lines 22-25", "lines 22, 23"] {
+        assert_eq!(line(&[number]), Ok(23), "{number}");
+    }
+    assert_eq!(line(&["class A:", "line 3"]), Ok(2));
+    for words in ["line", "line twenty", "line 0", "line 22 of the file"] {
+        assert!(line(&[words]).unwrap_err().reason.contains("2 places"), "{words}");
+    }
+    // Text that has these words is what is meant.
+    let poem = format!("x\n{}line 2\nx\n", "a\n".repeat(20));
+    let hunk = Hunk { anchors: vec!["line 2".to_owned()], ..hunk(&["x"], &["y"]) };
+    assert_eq!(apply_hunks(&poem, &[hunk]).unwrap().1[0].line, 23);
 }
 
 #[test]
@@ -91,7 +144,8 @@ fn lines_without_context_need_to_say_where() {
     assert_eq!(patched("", std::slice::from_ref(&add)), "new\n");
     assert_eq!(patched("a\nb", &[Hunk { at_end: true, ..add.clone() }]), "a\nb\nnew");
     assert_eq!(patched("a\nb\n", &[Hunk { anchors: vec!["a".to_owned()], ..add.clone() }]), "a\nnew\nb\n");
-    assert_eq!(patched("a\r\nb\r\n", &[Hunk { near_line: Some(1), ..add.clone() }]), "a\r\nnew\r\nb\r\n");
+    assert_eq!(patched("a\r\nb\r\n", &[Hunk { anchors: vec!["a".to_owned()], ..add.clone() }]), "a\r\nnew\r\nb\r\n");
+    assert!(refused("a\nb\n", &[Hunk { near_line: Some(1), ..add.clone() }]).contains("does not say where"));
     assert!(refused("a\na\n", &[Hunk { anchors: vec!["a".to_owned()], ..add.clone() }]).contains("several places"));
     assert!(refused("a\n", &[Hunk { anchors: vec!["z".to_owned()], ..add }]).contains("nowhere in the file"));
 }

@@ -12,6 +12,7 @@ mod ladder;
 mod lines;
 mod lost;
 mod nearest;
+mod numbers;
 mod report;
 mod text;
 

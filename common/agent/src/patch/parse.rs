@@ -145,20 +145,28 @@ fn add_line(hunk: &mut Hunk, line: &str) {
     hunk.loose_end = if line.is_empty() { hunk.loose_end + 1 } else { 0 };
 }
 
-/// What stands after `@@`: a line above the hunk, or the line numbers of a unified diff.
+/// What stands after `@@`: lines above the hunk, outer ones first, and the line numbers of a unified diff, closed by `@@` or not.
 fn anchored(hunk: &mut Hunk, text: &str) {
     let text = text.trim();
-    let text = match text.strip_prefix('-').and_then(|ranges| ranges.split_once("@@")) {
-        Some((ranges, section)) => {
-            let line = ranges.split([',', ' ']).next().and_then(|line| line.parse().ok());
-            hunk.near_line = line.filter(|line| *line > 0);
-            section.trim()
+    for part in text.strip_suffix("@@").unwrap_or(text).split(" @@ ").map(str::trim) {
+        if let Some(line) = first_of_ranges(part) {
+            hunk.near_line = Some(line).filter(|line| *line > 0);
+        } else if !part.trim_matches(['.', '…', ' ']).is_empty() {
+            hunk.anchors.push(part.to_owned());
         }
-        None => text.strip_suffix("@@").unwrap_or(text).trim_end(),
-    };
-    if !text.trim_matches(['.', '…', ' ']).is_empty() {
-        hunk.anchors.push(text.to_owned());
     }
+}
+
+/// The line that a hunk begins at by `-12,7 +12,8`; its counts may lack, and so may all that says where it comes to stand.
+fn first_of_ranges(text: &str) -> Option<usize> {
+    let range = |text: &str| -> Option<usize> {
+        let (first, count) = text.split_once(',').unwrap_or((text, "1"));
+        count.parse::<usize>().ok().and(first.parse().ok())
+    };
+    let ranges = text.strip_prefix('-')?;
+    let (old, new) = ranges.split_once(" +").unwrap_or((ranges, "0"));
+    range(new.trim())?;
+    range(old.trim())
 }
 
 /// A hunk with all its lines; `None` when it has none. Blank lines alone are no context.

@@ -103,6 +103,23 @@ fn headers_of_a_unified_diff_are_understood() {
         let hunk = update(&format!("*** Begin Patch\n*** Update File: a\n{bare}\n-x\n+y\n*** End Patch"));
         assert_eq!((hunk.anchors, hunk.near_line), (Vec::new(), None), "{bare}");
     }
+    for (header, line, anchors) in [
+        ("@@ -12,7 +12,8 @@", Some(12), &[][..]),
+        ("@@ -12,7 +12,8", Some(12), &[]),
+        ("@@ -12 +12 @@", Some(12), &[]),
+        ("@@ -12 @@ fn main() {", Some(12), &["fn main() {"]),
+        ("@@ -0,0 +1,3 @@", None, &[]),
+        ("@@ class Basket\n@@ -12,7 +12,8 @@     def total(self):", Some(12), &["class Basket", "def total(self):"]),
+        ("@@ class Basket @@ def total(self): @@", None, &["class Basket", "def total(self):"]),
+        // What only looks like them is text: an item of a list, a variable of Ruby.
+        ("@@ - 12 eggs", None, &["- 12 eggs"]),
+        ("@@ -12 eggs", None, &["-12 eggs"]),
+        ("@@ -1 +x", None, &["-1 +x"]),
+        ("@@ @@total = 0", None, &["@@total = 0"]),
+    ] {
+        let hunk = update(&format!("*** Begin Patch\n*** Update File: a\n{header}\n-x\n+y\n*** End Patch"));
+        assert_eq!((hunk.near_line, hunk.anchors), (line, lines(anchors)), "{header}");
+    }
     // Inside a hunk such lines are text: a list's rule and a counter.
     let hunk = update("*** Begin Patch\n*** Update File: a\n@@\n--- x\n+++ y\n*** End Patch");
     assert_eq!((hunk.old, hunk.new), (lines(&["-- x"]), lines(&["++ y"])));

@@ -92,6 +92,20 @@ pub fn enclosing(pair: &Pair, hunk: &Hunk) -> Vec<String> {
     found
 }
 
+/// Line numbers as the header of a unified diff has them, `off` lines beside where the hunk stands.
+pub fn numbers(hunk: &Hunk, off: usize) -> String {
+    let line = hunk.first + 1 + off;
+    format!("-{line},{} +{line},{} @@", hunk.old.len(), hunk.new.len())
+}
+
+/// How far a line number that is told from memory is off.
+pub const MISREMEMBERED: usize = 2;
+
+/// About where the hunk stands, as a line of its own below those that name the blocks.
+pub fn line(hunk: &Hunk) -> String {
+    format!("line {}", hunk.first + 1 + MISREMEMBERED)
+}
+
 /// The patch of one file, each hunk with its lines after `@@`.
 pub fn patch<'a>(path: &str, hunks: impl IntoIterator<Item = (&'a Hunk, Vec<String>)>) -> String {
     let mut patch = format!("*** Begin Patch\n*** Update File: {path}\n");

@@ -56,6 +56,7 @@ async fn real_hunks_apply_where_they_belong_or_not_at_all() {
         edits(&bench, pair, hunk, every, &mut tallies).await;
         patches(&bench, pair, hunk, every, &mut tallies).await;
         stale(&bench, pair, hunk, &mut tallies).await;
+        later(&bench, pair, hunk, &mut tallies).await;
     }
     let files: Vec<&Pair> = evenly(&pairs, cases / 4);
     for pair in files {
@@ -65,7 +66,7 @@ async fn real_hunks_apply_where_they_belong_or_not_at_all() {
     let mut notes_file = variable("NOTES").map(|path| std::fs::File::create(path).unwrap());
     for (form, tally) in &tallies {
         let Tally { exact, refused, wrong, notes } = tally;
-        eprintln!("{form:<40} {:>7.3} %  exact {exact}, refused {refused}, wrong {wrong}", tally.rate() * 100.0);
+        eprintln!("{form:<56} {:>7.3} %  exact {exact}, refused {refused}, wrong {wrong}", tally.rate() * 100.0);
         if let Some(file) = &mut notes_file {
             notes.iter().for_each(|note| writeln!(file, "{note}").unwrap());
         }
@@ -78,7 +79,9 @@ async fn real_hunks_apply_where_they_belong_or_not_at_all() {
     assert_eq!(tallies.len(), GOALS.len());
 }
 
-/// The least part that has to come out byte for byte; the rest has to be refused.
+/// The least part that has to come out byte for byte; the rest has to be refused. With its line number a hunk is to reach 99 %,
+/// and 98 % where indentation is lost; what does not say where it is may stand in several places. A number from before other
+/// calls may be hundreds of lines off: there it counts that nothing is done in a wrong place.
 const GOALS: &[(&str, f64)] = &[
     ("edit: as it stands", 0.99),
     ("edit: as it stands, without near_line", 0.97),
@@ -89,18 +92,36 @@ const GOALS: &[(&str, f64)] = &[
     ("edit: old without indentation", 0.98),
     (FLAT_EDIT, 0.95),
     ("edit: stale", 0.9),
+    ("edit: stale number", 0.8),
     ("patch: one hunk", 0.97),
     ("patch: one hunk, with @@", 0.985),
+    ("patch: one hunk, with numbers", 0.99),
+    ("patch: one hunk, with @@ and line", 0.99),
     ("patch: one hunk, less indented", 0.9),
+    ("patch: less indented, with numbers", 0.98),
+    ("patch: less indented, with @@ and line", 0.98),
+    ("patch: old without indentation, with @@ and line", 0.98),
     (FLAT_PATCH, 0.95),
+    (FLAT_PATCH_WITH_LINE, 0.98),
     ("patch: all hunks of a file", 0.98),
     ("patch: all hunks of a file, with @@", 0.99),
-    ("patch: stale", 0.9),
+    ("patch: all hunks of a file, with numbers", 0.99),
+    ("patch: all hunks of a file, with stale numbers", 0.97),
+    (STALE_PATCH, 0.9),
+    ("patch: stale, with @@ and line", 0.9),
+    ("patch: stale number", 0.97),
+    ("patch: stale number, with @@", 0.98),
 ];
+
+/// How many lines somebody else added at the head of the file since its numbers were seen.
+const STALE_BY: usize = 15;
 
 /// Here new lines have lost their indentation too, and nobody can know all of it: the place is what counts.
 const FLAT_EDIT: &str = "edit: all without indentation (place)";
 const FLAT_PATCH: &str = "patch: all without indentation (place)";
+const FLAT_PATCH_WITH_LINE: &str = "patch: all without indentation, with @@ and line (place)";
+const STALE_PATCH: &str = "patch: stale";
+const FLAT: &[&str] = &[FLAT_EDIT, FLAT_PATCH, FLAT_PATCH_WITH_LINE];
 
 /// One hunk through `edit_file`. `read_file` shows the numbers of lines; a model remembers them about.
 async fn edits(bench: &Bench, pair: &Pair, hunk: &Hunk, every: bool, tallies: &mut Tallies) {
@@ -117,7 +138,7 @@ async fn edits(bench: &Bench, pair: &Pair, hunk: &Hunk, every: bool, tallies: &m
     ];
     for (form, quoted) in forms.into_iter().take(if every { usize::MAX } else { 3 }) {
         let Some(quoted) = quoted else { continue };
-        let near = (!form.contains("without near_line")).then_some(hunk.first + 3);
+        let near = (!form.contains("without near_line")).then_some(hunk.first + 1 + forms::MISREMEMBERED);
         let edit = json!({ "old": quoted.old.concat(), "new": quoted.new.concat(), "near_line": near });
         outcome(bench, pair, &expected, form, "edit_file", &edit, tallies).await;
     }
@@ -126,17 +147,38 @@ async fn edits(bench: &Bench, pair: &Pair, hunk: &Hunk, every: bool, tallies: &m
 /// One hunk through `apply_patch`.
 async fn patches(bench: &Bench, pair: &Pair, hunk: &Hunk, every: bool, tallies: &mut Tallies) {
     let expected = pair.with(hunk);
+    let blocks = |hunk| forms::enclosing(pair, hunk);
+    let with_line = || [blocks(hunk), vec![forms::line(hunk)]].concat();
+    let numbers = || vec![forms::numbers(hunk, forms::MISREMEMBERED)];
     let forms = [
-        ("patch: one hunk, with @@", Some(hunk.clone()), true),
-        ("patch: one hunk", Some(hunk.clone()), false),
-        ("patch: one hunk, less indented", forms::dedented(hunk), false),
-        (FLAT_PATCH, forms::flat(hunk), true),
+        ("patch: one hunk, with @@", Some(hunk.clone()), blocks(hunk)),
+        ("patch: one hunk, with numbers", Some(hunk.clone()), numbers()),
+        ("patch: one hunk, with @@ and line", Some(hunk.clone()), with_line()),
+        ("patch: less indented, with numbers", forms::dedented(hunk), numbers()),
+        ("patch: less indented, with @@ and line", forms::dedented(hunk), with_line()),
+        ("patch: old without indentation, with @@ and line", forms::flat_old(hunk), with_line()),
+        ("patch: one hunk", Some(hunk.clone()), Vec::new()),
+        ("patch: one hunk, less indented", forms::dedented(hunk), Vec::new()),
+        (FLAT_PATCH, forms::flat(hunk), blocks(hunk)),
+        (FLAT_PATCH_WITH_LINE, forms::flat(hunk), with_line()),
     ];
-    for (form, quoted, anchored) in forms.into_iter().take(if every { usize::MAX } else { 1 }) {
+    for (form, quoted, anchors) in forms.into_iter().take(if every { usize::MAX } else { 6 }) {
         let Some(quoted) = quoted else { continue };
-        let anchors = if anchored { forms::enclosing(pair, hunk) } else { Vec::new() };
         let patch = forms::patch("file", [(&quoted, anchors)]);
         outcome(bench, pair, &expected, form, "apply_patch", &json!(patch), tallies).await;
+    }
+}
+
+/// The hunk after those above it have been made in other calls, with the line that it had before them.
+async fn later(bench: &Bench, pair: &Pair, hunk: &Hunk, tallies: &mut Tallies) {
+    let Some((now, moved)) = pair.after_those_above(hunk) else { return };
+    let expected = now.with(&moved);
+    let edit = json!({ "old": hunk.old.concat(), "new": hunk.new.concat(), "near_line": hunk.first + 1 });
+    outcome(bench, &now, &expected, "edit: stale number", "edit_file", &edit, tallies).await;
+    let number = || format!("line {}", hunk.first + 1);
+    let named = [forms::enclosing(&now, &moved), vec![number()]].concat();
+    for (form, anchors) in [("patch: stale number", vec![number()]), ("patch: stale number, with @@", named)] {
+        outcome(bench, &now, &expected, form, "apply_patch", &json!(forms::patch("file", [(hunk, anchors)])), tallies).await;
     }
 }
 
@@ -147,6 +189,12 @@ async fn whole(bench: &Bench, pair: &Pair, tallies: &mut Tallies) {
     outcome(bench, pair, &pair.after, "patch: all hunks of a file", "apply_patch", &json!(bare), tallies).await;
     let anchored = forms::patch("file", hunks.iter().map(|hunk| (hunk, forms::enclosing(pair, hunk))));
     outcome(bench, pair, &pair.after, "patch: all hunks of a file, with @@", "apply_patch", &json!(anchored), tallies).await;
+    for (form, off) in
+        [("patch: all hunks of a file, with numbers", forms::MISREMEMBERED), ("patch: all hunks of a file, with stale numbers", STALE_BY)]
+    {
+        let numbered = forms::patch("file", hunks.iter().map(|hunk| (hunk, vec![forms::numbers(hunk, off)])));
+        outcome(bench, pair, &pair.after, form, "apply_patch", &json!(numbered), tallies).await;
+    }
 }
 
 /// The hunk on a file in which one of its lines has changed since: it must be refused, with the lines that are there now.
@@ -161,10 +209,16 @@ async fn stale(bench: &Bench, pair: &Pair, hunk: &Hunk, tallies: &mut Tallies) {
     }
     let edit = json!({ "old": hunk.old.concat(), "new": hunk.new.concat(), "near_line": hunk.first + 3 });
     let patch = json!(forms::patch("file", [(hunk, forms::enclosing(pair, hunk))]));
-    for (form, tool, input) in [("edit: stale", "edit_file", edit), ("patch: stale", "apply_patch", patch)] {
+    let with_line = json!(forms::patch("file", [(hunk, [forms::enclosing(pair, hunk), vec![forms::line(hunk)]].concat())]));
+    let calls = [
+        ("edit: stale", "edit_file", edit),
+        (STALE_PATCH, "apply_patch", patch),
+        ("patch: stale, with @@ and line", "apply_patch", with_line),
+    ];
+    for (form, tool, input) in calls {
         let mut own = Tallies::new();
-        // A patch says no line: what stands elsewhere but for its white space and quotation marks is the text that it means.
-        if tool == "apply_patch" && stands(&plain(&now.before), &hunk.old.iter().map(|line| plain(line)).collect::<Vec<_>>()) {
+        // Such a patch says no line: what stands elsewhere but for its white space and quotation marks is the text that it means.
+        if form == STALE_PATCH && stands(&plain(&now.before), &hunk.old.iter().map(|line| plain(line)).collect::<Vec<_>>()) {
             continue;
         }
         let reason = outcome(bench, &now, "", form, tool, &input, &mut own).await;
@@ -219,7 +273,7 @@ async fn outcome(
         return Some(result.content);
     }
     let flat = |text: &str| -> String { text.lines().flat_map(|line| [line.trim_start(), "\n"]).collect() };
-    if now == expected || ([FLAT_EDIT, FLAT_PATCH].contains(&form) && flat(&now) == flat(expected)) {
+    if now == expected || (FLAT.contains(&form) && flat(&now) == flat(expected)) {
         tally.exact += 1;
     } else {
         tally.wrong += 1;

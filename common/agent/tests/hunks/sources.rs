@@ -51,6 +51,18 @@ impl Pair {
         let lines = before[..hunk.first].iter().copied().chain(hunk.new.iter().map(String::as_str));
         lines.chain(before[hunk.first + hunk.old.len()..].iter().copied()).collect()
     }
+
+    /// The file once the hunks above `hunk` are made, and where it stands then; `None` where they move it nowhere.
+    pub fn after_those_above(&self, hunk: &Hunk) -> Option<(Self, Hunk)> {
+        let mut now = Self { path: self.path.clone(), before: self.before.clone(), after: self.after.clone() };
+        let mut moved = hunk.clone();
+        // The lowest first, so that the others stay where they are.
+        for above in self.hunks().iter().rev().filter(|above| above.first < hunk.first) {
+            now.before = now.with(above);
+            moved.first = moved.first + above.new.len() - above.old.len();
+        }
+        (moved.first != hunk.first).then_some((now, moved))
+    }
 }
 
 /// Every change of a text file that git's history and cargo's packages tell, and where they come from.
