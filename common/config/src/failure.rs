@@ -64,7 +64,7 @@ pub fn of_signature(error: SignatureError) -> HandlerError {
 pub fn of_llm(error: LlmError) -> HandlerError {
     match error {
         LlmError::Auth { .. } | LlmError::Setup(_) => of_worker(&error),
-        LlmError::BadRequest { .. } => HandlerError::Invalid(error.to_string()),
+        LlmError::BadRequest { .. } | LlmError::NoModel { .. } => HandlerError::Invalid(error.to_string()),
         LlmError::Malformed { .. } => HandlerError::Internal(error.into()),
         _ => HandlerError::RetryAfter { after: error.retry_after().unwrap_or(PAUSE), message: error.to_string() },
     }

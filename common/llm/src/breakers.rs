@@ -2,7 +2,8 @@
 //!
 //! A breaker per provider: after failures it opens, and the next calls go to the next model of the list.
 //! After a pause it is half open: one call tries whether the provider is back. The pause is what the provider
-//! asked for, else it doubles with each trial that fails.
+//! asked for, else it doubles with each trial that fails. A model that its provider does not serve is passed over for an hour,
+//! while the provider's others are not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,9 +20,16 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// The longest pause, unless the provider asks for a longer one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// How long a model that its provider does not serve is passed over.
+const ABSENCE: Duration = Duration::from_secs(3600);
+
 /// The breakers of a process. Cheap to clone; clones share what they know.
 #[derive(Clone, Debug, Default)]
-pub struct Breakers(Arc<Mutex<HashMap<ProviderName, Breaker>>>);
+pub struct Breakers {
+    providers: Arc<Mutex<HashMap<ProviderName, Breaker>>>,
+    /// The models that their providers do not serve, by our names for them, and until when they are passed over.
+    absent: Arc<Mutex<HashMap<String, Instant>>>,
+}
 
 #[derive(Debug, Default)]
 struct Breaker {
@@ -33,13 +41,15 @@ struct Breaker {
 }
 
 impl Breakers {
-    /// The first of `models` whose provider may be called.
+    /// The first of `models` that is there and whose provider may be called. Where none of them is there, one is chosen all the
+    /// same: its provider says best what is wrong.
     ///
     /// # Errors
     /// How long until one may be, where all are down; zero where `models` is empty.
     pub fn choose<'a>(&self, models: impl IntoIterator<Item = &'a ModelInfo>, now: Instant) -> Result<&'a ModelInfo, Duration> {
+        let (absent, there): (Vec<_>, Vec<_>) = models.into_iter().partition(|model| self.is_absent(&model.name, now));
         let mut least = None;
-        for model in models {
+        for model in if there.is_empty() { absent } else { there } {
             match self.rests(model.provider, now) {
                 None => return Ok(model),
                 Some(wait) => least = Some(least.map_or(wait, |least: Duration| least.min(wait))),
@@ -51,6 +61,16 @@ impl Breakers {
     /// How long `provider` is to be left alone; `None` = it may be called.
     pub fn rests(&self, provider: ProviderName, now: Instant) -> Option<Duration> {
         self.with(|breakers| breakers.get(&provider)?.until?.checked_duration_since(now)).filter(|wait| !wait.is_zero())
+    }
+
+    /// The provider of `model` said that it does not serve it.
+    pub fn absent(&self, model: &ModelInfo, now: Instant) {
+        tracing::warn!("{} does not serve {}: it is passed over for {ABSENCE:?}", model.provider, model.name);
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner).insert(model.name.clone(), now + ABSENCE);
+    }
+
+    fn is_absent(&self, model: &str, now: Instant) -> bool {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner).get(model).is_some_and(|until| *until > now)
     }
 
     /// A call to `provider` begins. Where its breaker is half open, this is the trial, and others wait for its end.
@@ -74,7 +94,11 @@ impl Breakers {
             LlmError::RateLimited { .. } | LlmError::Overloaded { .. } | LlmError::Unreachable { .. } | LlmError::Auth { .. } => DOUBTS,
             LlmError::Cut { .. } | LlmError::Malformed { .. } | LlmError::Timeout { sent: true, .. } => 1,
             // These say nothing about the provider.
-            LlmError::BadRequest { .. } | LlmError::Timeout { sent: false, .. } | LlmError::Cancelled { .. } | LlmError::Setup(_) => 0,
+            LlmError::BadRequest { .. }
+            | LlmError::NoModel { .. }
+            | LlmError::Timeout { sent: false, .. }
+            | LlmError::Cancelled { .. }
+            | LlmError::Setup(_) => 0,
         };
         self.with(|breakers| {
             let breaker = breakers.entry(provider).or_default();
@@ -90,7 +114,7 @@ impl Breakers {
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut HashMap<ProviderName, Breaker>) -> T) -> T {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.providers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -155,6 +179,24 @@ mod tests {
         let (breakers, now) = (Breakers::default(), Instant::now());
         breakers.failed(US, &LlmError::Auth { provider: US, status: 401, message: String::new() }, now);
         assert_eq!(breakers.rests(US, now), Some(PAUSE));
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_is_passed_over_and_its_providers_others_are_not() {
+        let (breakers, models, now) = (Breakers::default(), Models::builtin(), Instant::now());
+        let named = |name| models.lookup(name).unwrap();
+        let (opus, haiku, mini) = (named("claude-opus-4-5"), named("claude-haiku-4-5"), named("gpt-5-mini"));
+        breakers.failed(US, &LlmError::NoModel { provider: US, message: String::new() }, now);
+        breakers.absent(opus, now);
+        let choose = |models: &[&'static str], now| {
+            let models: Vec<&ModelInfo> = models.iter().map(|name| named(name)).collect();
+            breakers.choose(models, now).map(|model| model.name.clone())
+        };
+        assert_eq!(choose(&["claude-opus-4-5", "claude-haiku-4-5"], now), Ok(haiku.name.clone()));
+        assert_eq!(choose(&["claude-opus-4-5"], now), Ok(opus.name.clone()), "its provider says best what is wrong");
+        assert_eq!(choose(&["claude-opus-4-5", "gpt-5-mini"], now + ABSENCE), Ok(opus.name.clone()), "it may be back");
+        breakers.failed(ProviderName::OpenAi, &overloaded(Some(Duration::from_secs(7))), now);
+        assert_eq!(choose(&["claude-opus-4-5", "gpt-5-mini"], now), Err(Duration::from_secs(7)), "{} is waited for", mini.name);
     }
 
     #[test]

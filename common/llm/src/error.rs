@@ -74,6 +74,14 @@ pub enum LlmError {
         /// The provider's words.
         message: String,
     },
+    /// Use another model: this one is not there, or not there any more.
+    #[error("{provider} refused the request: {message}")]
+    NoModel {
+        /// Who refused.
+        provider: ProviderName,
+        /// The provider's words.
+        message: String,
+    },
     /// The time for this call was over before the reply was complete.
     #[error("no reply from {provider} in time")]
     Timeout {
@@ -100,7 +108,12 @@ impl LlmError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::RateLimited { .. } | Self::Overloaded { .. } | Self::Unreachable { .. } | Self::Cut { .. } | Self::Timeout { .. } => true,
-            Self::Malformed { .. } | Self::Auth { .. } | Self::BadRequest { .. } | Self::Cancelled { .. } | Self::Setup(_) => false,
+            Self::Malformed { .. }
+            | Self::Auth { .. }
+            | Self::BadRequest { .. }
+            | Self::NoModel { .. }
+            | Self::Cancelled { .. }
+            | Self::Setup(_) => false,
         }
     }
 
@@ -115,6 +128,7 @@ impl LlmError {
             | Self::Unreachable { .. }
             | Self::Auth { .. }
             | Self::BadRequest { .. }
+            | Self::NoModel { .. }
             | Self::Setup(_) => false,
         }
     }

@@ -33,6 +33,7 @@ pub(crate) fn refusal(provider: ProviderName, status: StatusCode, headers: &Head
         (StatusCode::FAILED_DEPENDENCY, _) => LlmError::Overloaded { provider, status: status_code, retry_after, message },
         _ if is_retried(status) => LlmError::Overloaded { provider, status: status_code, retry_after, message },
         _ if status.is_redirection() => redirects(),
+        (StatusCode::NOT_FOUND | StatusCode::GONE, _) => LlmError::NoModel { provider, message: format!("HTTP {status_code}: {message}") },
         _ => LlmError::BadRequest { provider, message: format!("HTTP {status_code}: {message}") },
     };
     let forbidden = headers.get("x-should-retry").is_some_and(|value| value == "false");
@@ -130,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_is_not_there_is_told_from_a_wrong_request() {
+        let body = r#"{"error":{"code":404,"message":"models/gemini-0 is not found","status":"NOT_FOUND"}}"#;
+        assert_eq!(of(404, &[], body).to_string(), "google refused the request: HTTP 404: models/gemini-0 is not found");
+        assert!(matches!(of(410, &[], ""), LlmError::NoModel { .. }));
+        assert!(matches!(of(400, &[], body), LlmError::BadRequest { .. }));
+    }
+
+    #[test]
     fn a_wait_is_read_in_seconds_or_in_openais_milliseconds() {
         let wait = |name: &'static str, value: &str| of(429, &[(name, value)], "").retry_after();
         assert_eq!(wait("retry-after", "2"), Some(Duration::from_secs(2)));
@@ -156,7 +165,7 @@ mod tests {
         assert!(matches!(denied, LlmError::Auth { status: 403, .. }));
         let named = |status, kind: &str| of(status, &[("x-amzn-errortype", kind)], r#"{"message":"m"}"#);
         assert!(matches!(named(400, "ValidationException"), LlmError::BadRequest { .. }));
-        assert!(matches!(named(404, "ResourceNotFoundException"), LlmError::BadRequest { .. }));
+        assert!(matches!(named(404, "ResourceNotFoundException"), LlmError::NoModel { .. }));
         for (status, kind) in [
             (408, "ModelTimeoutException"),
             (424, "ModelErrorException"),

@@ -7,7 +7,7 @@ use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{CapReached, Caps, Event, EventKind, MicroUsd, Outcome, Reservation};
 use failpoints::fail_point;
-use llm::{LlmError, ModelRequest, Reply};
+use llm::{LlmError, ModelInfo, ModelRequest, Reply};
 use store::ledger::{self, LateSettlement};
 use store::steps::{self, Answered, StoredHint};
 use store::{Db, StoreError, events};
@@ -118,6 +118,9 @@ impl Step {
                 }
                 .map_err(failure::of_store)?;
                 self.breakers.failed(turn.provider.name(), &error, Instant::now());
+                if matches!(error, LlmError::NoModel { .. }) {
+                    self.breakers.absent(turn.model, Instant::now());
+                }
                 return match error {
                     LlmError::Timeout { .. } if deadline < ctx.deadline => {
                         Ok(Thought::End(StepResponse::CapReached { cap: CapReached::Time }))
@@ -198,11 +201,13 @@ impl Step {
 
     /// What a failed call means where another model can take over: the next attempt may begin at once.
     fn next_model(&self, turn: &Turn<'_>, error: &LlmError) -> Option<HandlerError> {
-        let may_pass = error.is_transient() || matches!(error, LlmError::Auth { .. });
+        let is_absent = matches!(error, LlmError::NoModel { .. });
+        let may_pass = error.is_transient() || is_absent || matches!(error, LlmError::Auth { .. });
         if !turn.replaceable || !may_pass {
             return None;
         }
-        let next = self.first_that_is_up(turn.brief.mode).ok().filter(|next| next.provider != turn.model.provider)?;
+        let is_other = |next: &&ModelInfo| if is_absent { next.name != turn.model.name } else { next.provider != turn.model.provider };
+        let next = self.first_that_is_up(turn.brief.mode).ok().filter(is_other)?;
         let message = format!("{error}; the next call goes to {}", next.name);
         Some(HandlerError::RetryAfter { after: Duration::ZERO, message })
     }

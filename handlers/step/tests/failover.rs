@@ -70,7 +70,8 @@ async fn asked(world: &World) -> String {
 async fn the_next_model_takes_the_step_and_the_first_comes_back_when_it_is_up() {
     let auth = |provider| LlmError::Auth { provider, status: 401, message: "expired".to_owned() };
     let unreachable = |provider| LlmError::Unreachable { provider, url: String::new(), cause: "refused".to_owned() };
-    for error in [overloaded, auth, unreachable] {
+    let gone = |provider| LlmError::NoModel { provider, message: "it was shut down".to_owned() };
+    for error in [overloaded, auth, unreachable, gone] {
         let world = World::new().await;
         let (mut worker, down) = worker(&world, &json!([shell("echo a"), shell("echo b"), finish()]), error);
         let (job_id, epoch) = world.job(new_job()).await;
