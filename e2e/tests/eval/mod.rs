@@ -32,6 +32,11 @@ async fn every_task_that_ships_is_solved_by_its_solve_script_and_by_nothing_else
         assert_eq!(values.into_iter().collect::<Vec<_>>(), all, "the suite covers every {field}");
     }
     assert!(tasks.len() >= 12, "{tasks:?}");
+    for language in ["rust", "python", "typescript"] {
+        let named = format!("languages = [\"{language}\"]");
+        let text = |task: &str| std::fs::read_to_string(suite.join(task).join("task.toml")).unwrap();
+        assert!(tasks.iter().any(|task| text(task).contains(&named)), "no task is in {language}");
+    }
 }
 
 #[tokio::test]
