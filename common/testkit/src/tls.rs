@@ -107,6 +107,20 @@ impl TlsPostgres {
         self.execute("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'app'").await;
     }
 
+    /// The one value that a query in `codeteam` returns to a superuser, as text; empty for null.
+    ///
+    /// # Panics
+    /// When it returns no row.
+    pub async fn value(&self, query: &str) -> String {
+        let mut connection = PgConnection::connect(&self.server.url()).await.expect("the server answers");
+        let value: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!("select ({query})::text")))
+            .fetch_one(&mut connection)
+            .await
+            .expect("the query is a test's own");
+        connection.close().await.expect("the session ends");
+        value.unwrap_or_default()
+    }
+
     /// Runs a statement as a superuser.
     ///
     /// # Panics

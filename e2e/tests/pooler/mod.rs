@@ -1,6 +1,8 @@
 //! The product behind the real PgBouncer in transaction mode, and without notifications. Where PgBouncer is not
 //! installed, the first of these says so and tests nothing.
 
+mod deployed;
+
 use e2e::wait::until;
 use e2e::{Codeteam, Repository};
 use process::Signal;

@@ -33,14 +33,14 @@ const CHOICES: &[&str] = &[
 
 /// A resource that there is for one choice of parameters.
 #[derive(Clone, Debug)]
-struct Resource {
+pub(crate) struct Resource {
     file: String,
     name: String,
     kind: String,
     metadata: Value,
     /// What happens to it when it goes and when it is replaced.
     policies: [Option<String>; 2],
-    properties: Value,
+    pub(crate) properties: Value,
 }
 
 impl Resource {
@@ -58,7 +58,7 @@ impl Resource {
     }
 
     /// The text of a property, by its path (`/A/0/B`); numbers as text too, since AWS takes both.
-    fn text(&self, path: &str) -> String {
+    pub(crate) fn text(&self, path: &str) -> String {
         match self.properties.pointer(path) {
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
@@ -71,7 +71,7 @@ impl Resource {
     }
 
     /// The environment of one of the containers of a task definition.
-    fn environment(&self, container: usize) -> BTreeMap<String, String> {
+    pub(crate) fn environment(&self, container: usize) -> BTreeMap<String, String> {
         let pairs = self.properties["ContainerDefinitions"][container]["Environment"].as_array();
         let text = |value: &Value| value.as_str().expect("names and values are text").to_owned();
         pairs.into_iter().flatten().map(|pair| (text(&pair["Name"]), text(&pair["Value"]))).collect()
@@ -80,7 +80,7 @@ impl Resource {
 
 /// All resources of all applications, for one choice of parameters.
 #[derive(Clone, Debug)]
-struct Template(Vec<Resource>);
+pub(crate) struct Template(Vec<Resource>);
 
 /// What the template says for each of [`CHOICES`]; read once.
 static ALL: OnceCell<Vec<Template>> = OnceCell::const_new();
@@ -107,7 +107,7 @@ impl Template {
         Self::of("Environment=prod").await
     }
 
-    async fn dev() -> Self {
+    pub(crate) async fn dev() -> Self {
         Self::of("Environment=dev").await
     }
 
@@ -120,7 +120,7 @@ impl Template {
         self.0.iter().any(|resource| resource.name == name)
     }
 
-    fn get(&self, name: &str) -> &Resource {
+    pub(crate) fn get(&self, name: &str) -> &Resource {
         self.0.iter().find(|resource| resource.name == name).unwrap_or_else(|| panic!("the template has no {name}"))
     }
 
@@ -132,7 +132,7 @@ impl Template {
 }
 
 /// A list, or a single value in the place of one.
-fn list(value: &Value) -> Vec<String> {
+pub(crate) fn list(value: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match value {
         Value::Null => Vec::new(),
