@@ -1,8 +1,8 @@
 //! Many jobs wait.
 
-use domain::{CapacityError, Counts, Mode, NewJob, OwnerId, Scope};
+use domain::{CapacityError, Counts, MicroUsd, Mode, NewJob, OwnerId, Scope};
 use serde_json::json;
-use store::{gates, lanes};
+use store::{budgets, gates, lanes};
 use testkit::new_job;
 
 use crate::world::World;
@@ -40,6 +40,22 @@ async fn people_are_told_what_waits_why_and_what_to_type() {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert!(!text.contains("acme/idle"), "a gate that holds nothing back is no reason: {text}");
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_is_a_reason_and_says_what_raises_it() {
+    let world = World::new().await;
+    world.write(NewJob { mode: Some(Mode::Genius), ..new_job() }).await;
+    let [here, elsewhere] = [Scope::Mode(Mode::Genius), Scope::Repository("acme/elsewhere".to_owned())];
+    for scope in [&here, &elsewhere] {
+        budgets::set(&world.test.db, scope, MicroUsd(0)).await.unwrap();
+    }
+    world.goes_off("queue-depth").await;
+    let (_, text) = &world.told()[0];
+    let until = world.test.value("select to_char(until at time zone 'UTC', 'YYYY-MM-DD') from gates where scope = 'mode:genius'").await;
+    assert!(text.contains(&format!("- the budget of mode:genius is used up until {until} 0:00:00")), "{text}");
+    assert!(text.contains("wait, or `codeteam budget set mode:genius DOLLARS`"), "{text}");
+    assert!(!text.contains("acme/elsewhere"), "nothing of it waits: {text}");
 }
 
 #[tokio::test]
