@@ -8,6 +8,7 @@ pub mod model;
 mod pooler;
 mod repository;
 mod tls;
+mod words;
 
 pub use build::{new_job, usage};
 pub use database::{Open, TestDb};
@@ -15,3 +16,4 @@ pub use model::{Answer, Hold, ModelStub};
 pub use pooler::Pooler;
 pub use repository::{PATH, Repository};
 pub use tls::TlsPostgres;
+pub use words::english_left;

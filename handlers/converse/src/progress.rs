@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::project::LowerCaps;
 use domain::{Caps, EventKind, Mode, QueueState, WaitingFor};
-use github::words::{Link, Progress, Stage};
+use github::words::{self, Language, Link, Progress, Stage};
 use redact::told;
 use serde_json::Value;
 use store::events::Recorded;
@@ -42,8 +42,9 @@ pub(crate) fn of(standing: &Standing, news: &HashMap<String, Recorded>, mode: Mo
 }
 
 fn stage(Standing { job, queue }: &Standing, news: &HashMap<String, Recorded>) -> Stage {
+    let language = Language::of(&job.input);
     if let Some(finished) = &job.finished {
-        return Stage::Ended { outcome: told::outcome(&finished.outcome) };
+        return Stage::Ended { outcome: told::outcome(&words::outcome(&finished.outcome, language)) };
     }
     let event = |kind: EventKind| news.get(<&str>::from(kind));
     match queue {
@@ -60,7 +61,7 @@ fn stage(Standing { job, queue }: &Standing, news: &HashMap<String, Recorded>) -
         Some(InQueue { attempt, .. }) => {
             let failed = event(EventKind::AttemptFailed).filter(|_| *attempt > 0);
             match failed.and_then(|event| event.data["cause"].as_str()) {
-                Some(cause) => Stage::TriedAgain { cause: told::text(cause) },
+                Some(cause) => Stage::TriedAgain { cause: told::text(&words::translated(cause, language)) },
                 None => Stage::Queued,
             }
         }

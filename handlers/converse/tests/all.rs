@@ -18,7 +18,7 @@ use store::outbox::{self, NewPart, Part};
 use store::steps::{self, Prepared};
 use store::{finish, jobs, queue};
 use tempfile::TempDir;
-use testkit::{TestDb, new_job};
+use testkit::{TestDb, english_left, new_job};
 
 /// A database, a forge in a folder, and the handler.
 struct World {
@@ -174,4 +174,35 @@ async fn a_notice_is_written_once_whoever_asks_for_it() {
     assert_eq!(world.comments(), 1);
     let found = world.forge.find_comment("acme/shop", 7, "<!-- codeteam:notice:").await.unwrap().unwrap();
     assert!(found.body.starts_with("dan may not start jobs here.\n\n<!-- "), "{}", found.body);
+}
+
+#[tokio::test]
+async fn whoever_asks_in_portuguese_reads_in_portuguese_why_it_is_tried_again_and_why_it_was_given_up() {
+    let world = World::new().await;
+    let job_id = world.labeled("Corrigir o arredondamento dos preços").await;
+    let epoch = world.claimed(job_id).await;
+    let busy = "openai is overloaded or broken (HTTP 503): busy; the next call goes to claude-haiku-4-5";
+    queue::fail_attempt(&world.test.db, job_id, epoch, busy).await.unwrap();
+    world.say_all().await;
+    let told = |world: &World| world.read::<Comment>("issues/7/comments/1.json").body;
+    let last = "A última tentativa falhou: openai está sobrecarregado ou com defeito (HTTP 503): “busy”; a próxima chamada vai para claude-haiku-4-5";
+    assert!(told(&world).contains(last), "{}", told(&world));
+
+    // Its worker is lost again and again.
+    let epoch = loop {
+        world.test.execute("update queue set run_at = now()").await;
+        let epoch = queue::claim_one(&world.test.db, OwnerId::new(), job_id, queue::LEASE, None).await.unwrap().unwrap().epoch;
+        if world.test.value("select outcome_pending ->> 'outcome' from queue").await == "dead" {
+            break epoch;
+        }
+        world.test.execute("update queue set lease_until = now() - interval '1 second'").await;
+        queue::sweep(&world.test.db, None).await.unwrap();
+    };
+    let pending: Outcome = serde_json::from_str(&world.test.value("select outcome_pending from queue").await).unwrap();
+    world.finish(job_id, epoch, &pending).await;
+    world.say_all().await;
+    let body = told(&world);
+    assert!(body.contains("Causa: o executor se perdeu 5 vezes sem progresso\n\nO que foi feito até ali está guardado."), "{body}");
+    assert!(body.contains("De novo: `/codeteam retry`."), "{body}");
+    assert_eq!(english_left(body.split("<sub>").next().unwrap()), Vec::<String>::new(), "{body}");
 }

@@ -4,6 +4,7 @@ use config::failure;
 use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, Kind, Outcome};
 use failpoints::fail_point;
+use github::words::{self, Language};
 use github::{NewPullRequest, PullRequest};
 use redact::told;
 use serde::Serialize;
@@ -53,13 +54,15 @@ impl Finalize {
         let mut links = Links::default();
         let preparation = steps::preparation(&self.db, work.job.job_id).await.map_err(failure::of_store)?;
         let mut notes = preparation.notes.clone();
-        let told = told::outcome(outcome);
         let change = match work.job.kind {
-            Kind::Change if *outcome != Outcome::Stopped => self.push(ctx, epoch, work, &told, &preparation, &mut notes).await?,
+            Kind::Change if *outcome != Outcome::Stopped => {
+                self.push(ctx, epoch, work, &told::outcome(outcome), &preparation, &mut notes).await?
+            }
             Kind::Change | Kind::Analysis | Kind::Review | Kind::Question => Change::None,
         };
         let outcome = match change {
             Change::Pushed(pushed) => {
+                let told = in_its_language(work, outcome);
                 links.branch = Some(pushed.branch.clone());
                 links.commit = Some(pushed.commit.to_string());
                 let at = match work.job.input.head {
@@ -90,7 +93,7 @@ impl Finalize {
             }
             Change::None => outcome.clone(),
         };
-        let told = told::outcome(&outcome);
+        let told = in_its_language(work, &outcome);
         if let (Kind::Review, Outcome::Succeeded { finish }, Some(number)) = (work.job.kind, &told, work.job.input.number) {
             links.review = Some(self.review(ctx, epoch, work, finish, number, &preparation).await?);
         } else if let Some(number) = work.job.input.number
@@ -131,7 +134,7 @@ impl Finalize {
         let new = NewPullRequest {
             head: pushed.branch.clone(),
             base: pushed.base.clone(),
-            title: report::title(job, outcome),
+            title: report::title(job, outcome, Language::of(&job.input)),
             body: report::pull_request(work, outcome, pushed, notes),
             draft: true,
         };
@@ -177,6 +180,11 @@ impl Finalize {
         fail_point!(AfterComment);
         Ok(there.url)
     }
+}
+
+/// The outcome as people read it who asked for the job.
+fn in_its_language(work: &Work, outcome: &Outcome) -> Outcome {
+    told::outcome(&words::outcome(outcome, Language::of(&work.job.input)))
 }
 
 pub(crate) fn missing(what: String) -> HandlerError {

@@ -3,7 +3,7 @@
 
 use domain::{Finish, Outcome, ReviewComment, Trigger};
 use git::DiffStat;
-use github::words::{Language, kept_of_stopped};
+use github::words::{Language, kept_of_stopped, translated};
 use github::{Person, job_marker};
 use redact::told;
 use store::jobs::Job;
@@ -29,17 +29,18 @@ pub(crate) fn branch(job: &Job) -> String {
     format!("codeteam/{}{separator}{slug}", job.job_id.short())
 }
 
-/// The title of the pull request and of the commit.
-pub(crate) fn title(job: &Job, outcome: &Outcome) -> String {
+/// The title of the pull request, and in English of the commit.
+pub(crate) fn title(job: &Job, outcome: &Outcome, language: Language) -> String {
     match outcome {
         Outcome::Succeeded { finish } => finish.title.clone(),
-        _ => format!("Unfinished: {}", told::line(&job.input.title)),
+        _ => format!("{}: {}", language.pick("Unfinished", "Inacabado"), told::line(&job.input.title)),
     }
 }
 
 /// Title, what was done, what it belongs to, and who asked for it.
 pub(crate) fn commit_message(job: &Job, outcome: &Outcome, requester: Option<&Person>) -> String {
-    let mut message = format!("{}\n\n{}\n\nJob: {}\n", title(job, outcome), what_happened(outcome, Language::English), job.job_id);
+    let language = Language::English;
+    let mut message = format!("{}\n\n{}\n\nJob: {}\n", title(job, outcome, language), what_happened(outcome, language), job.job_id);
     if let Some(number) = job.input.number {
         message.push_str(&format!("Refs: #{number}\n"));
     }
@@ -183,7 +184,7 @@ fn took(work: &Work, language: Language) -> String {
     let none = language.pick("no model", "nenhum modelo");
     let models = if models.is_empty() { none.to_owned() } else { models.into_iter().collect::<Vec<_>>().join(", ") };
     let (steps, tokens, cost, seconds) = (spent.steps, spent.tokens, spent.cost_microusd.exact(), spent.active_ms as f64 / 1000.0);
-    let before = work.handed_over.as_ref().map(|before| (before.spent.steps, &before.reason));
+    let before = work.handed_over.as_ref().map(|before| (before.spent.steps, translated(&before.reason, language)));
     match language {
         Language::English => {
             let before =
@@ -213,7 +214,14 @@ fn footer(work: &Work, language: Language) -> String {
                  uma revisão que pede mudanças.",
             )
         ),
-        _ => format!("\nAgain, or by a larger model: `codeteam retry {job_id} --mode genius`. All steps: `codeteam show {job_id}`.\n"),
+        _ => match language {
+            Language::English => {
+                format!("\nAgain, or by a larger model: `codeteam retry {job_id} --mode genius`. All steps: `codeteam show {job_id}`.\n")
+            }
+            Language::Portuguese => {
+                format!("\nDe novo, ou com um modelo maior: `codeteam retry {job_id} --mode genius`. Todos os passos: `codeteam show {job_id}`.\n")
+            }
+        },
     };
     format!("{steering}\n{}\n", job_marker(job_id))
 }

@@ -7,7 +7,7 @@ use agent::test_command::Listing;
 use agent::{Change, TestCommand};
 use config::failure;
 use dispatch::HandlerError;
-use domain::project::{self, FILE, Fault, Project, Read};
+use domain::project::{self, FILE, Project, Read};
 use git::{Checkout, CommitId, CommittedFile, GitError};
 use github::words::{Language, Note};
 
@@ -53,8 +53,8 @@ impl Base {
             Err(error) => return Err(failure::of_git(error)),
         };
         let refuses_changes = faults.iter().find(|fault| fault.hides_paths);
-        let refuses_changes = refuses_changes.map(|fault| Note::NothingAllowed { fault: &fault.to_string() }.sentence(language));
-        let mut notes: Vec<String> = faults.iter().map(Fault::to_string).collect();
+        let refuses_changes = refuses_changes.map(|fault| Note::NothingAllowed(fault).sentence(language));
+        let mut notes: Vec<String> = faults.iter().map(|fault| Note::Fault(fault).sentence(language)).collect();
         let instructions = match &project.instructions {
             None => advice(checkout, trusted, ADVICE).await?,
             Some(path) => match advice(checkout, trusted, path).await? {

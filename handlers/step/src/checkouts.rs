@@ -15,7 +15,7 @@ use dispatch::{Ctx, HandlerError};
 use domain::{Epoch, JobId};
 use failpoints::fail_point;
 use git::{Checkout, CommitId, Git, GitError};
-use github::words::{Language, Note};
+use github::words::{Language, Note, translated};
 use github::{Access, Forge};
 use process::Sandbox;
 use store::Db;
@@ -154,7 +154,10 @@ impl Checkouts {
         ctx: &Ctx,
     ) -> Result<Vec<String>, HandlerError> {
         let given = self.walls.network(checkout.base.project.network);
-        let Some(proxy) = given.fetches else { return Ok(given.told.filter(|_| given.is_refused).into_iter().collect()) };
+        let Some(proxy) = given.fetches else {
+            let refused = given.told.filter(|_| given.is_refused);
+            return Ok(refused.iter().map(|told| translated(told, language)).collect());
+        };
         if !is_as_in_base {
             return Ok(vec![Note::NotFetchedAgain.sentence(language)]);
         }

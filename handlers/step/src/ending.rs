@@ -7,6 +7,7 @@ use config::failure;
 use dispatch::HandlerError;
 use domain::{Finish, Kind, Outcome, Trigger};
 use git::{Checkpoint, TreeId};
+use github::words::Language;
 use redact::told;
 use store::effects::{self, EffectName};
 use store::hand_over::{self, Refusal};
@@ -79,9 +80,12 @@ impl Step {
             return Ok(());
         }
         let marker = github::job_marker(job_id);
+        let (decide, waits) = match Language::of(&job.input) {
+            Language::English => ("A person has to decide:", "The job waits for a week. It goes on with the answer:"),
+            Language::Portuguese => ("Uma pessoa precisa decidir:", "A tarefa espera por uma semana. Ela continua com a resposta:"),
+        };
         let body = format!(
-            "{}\n\n**A person has to decide:** {}\n\nThe job waits for a week. It goes on with the answer: \
-             `codeteam hint {job_id} \"…\"`.\n\n{marker}\n",
+            "{}\n\n**{decide}** {}\n\n{waits} `codeteam hint {job_id} \"…\"`.\n\n{marker}\n",
             told::text(&finish.summary),
             told::text(question)
         );

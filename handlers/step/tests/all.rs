@@ -27,13 +27,14 @@ use async_trait::async_trait;
 use dispatch::{Ctx, HandlerError, call};
 use domain::{Caps, Epoch, JobId, NewJob, OwnerId};
 use git::{Git, GitOptions};
+use github::words::{Language, translated};
 use github::{LocalForge, Unregistered};
 use llm::{LlmError, ModelRequest, Provider, ProviderName, Providers, Reply, Scripted};
 use serde_json::{Value, json};
 use step::{Step, StepRequest, StepResponse};
 use store::enqueue::{Enqueued, enqueue};
 use store::queue;
-use testkit::{PATH, Repository, TestDb};
+use testkit::{PATH, Repository, TestDb, english_left};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -196,10 +197,14 @@ fn finish() -> Value {
     )
 }
 
-/// The cause of a job that failed.
+/// The cause of a job that failed. Whatever it is, whoever asked in Portuguese is told it in Portuguese.
 fn cause(response: StepResponse) -> String {
     match response {
-        StepResponse::Done { outcome: domain::Outcome::Failed { cause } } => cause,
+        StepResponse::Done { outcome: domain::Outcome::Failed { cause } } => {
+            let told = translated(&cause, Language::Portuguese);
+            assert_eq!(english_left(&told), Vec::<String>::new(), "{cause} is told as {told}");
+            cause
+        }
         other => panic!("{other:?}"),
     }
 }

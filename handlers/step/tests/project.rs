@@ -1,10 +1,10 @@
 //! What `.codeteam.toml` of the base commit does to a job.
 
-use domain::{CapReached, Kind, NewJob, Outcome};
+use domain::{CapReached, JobInput, Kind, NewJob, Outcome};
 use serde_json::json;
 use step::StepResponse;
 use store::steps;
-use testkit::{Repository, new_job};
+use testkit::{Repository, english_left, new_job};
 
 use crate::{World, calls, cause, finish, shell};
 
@@ -102,9 +102,36 @@ async fn where_nobody_knows_what_may_be_changed_no_change_is_begun_and_an_answer
     let world = world("allowed_paths = [\n").await;
     let worker = world.worker("a", json!([finish()]));
     let (job_id, epoch) = world.job(new_job()).await;
-    let said = cause(worker.drive(job_id, epoch).await.unwrap());
-    assert!(said.starts_with(".codeteam.toml, line 1, column 1") && said.contains("nothing was begun: repair the file"), "{said}");
+    let StepResponse::Done { outcome: Outcome::Failed { cause } } = worker.drive(job_id, epoch).await.unwrap() else {
+        panic!("it goes on")
+    };
+    assert!(cause.starts_with(".codeteam.toml, line 1, column 1") && cause.contains("nothing was begun: repair the file"), "{cause}");
     assert_eq!((worker.calls(), world.ledger().await.as_str()), (vec![], ""));
     let (job_id, epoch) = world.job(NewJob { kind: Kind::Question, ..new_job() }).await;
     assert!(matches!(worker.drive(job_id, epoch).await.unwrap(), StepResponse::Done { outcome: Outcome::Succeeded { .. } }));
+}
+
+#[tokio::test]
+async fn whoever_asks_in_portuguese_reads_of_faults_and_refusals_in_portuguese() {
+    let input = || JobInput { title: "Corrigir o arredondamento dos preços".to_owned(), ..JobInput::default() };
+    let file = "stpes = 3\nnetwork = \"fetch\"\n[caps]\nsteps = \"three\"\n";
+    let mut told = Vec::new();
+    for file in [file, "allowed_paths = [\n"] {
+        let world = world(file).await;
+        let worker = world.worker("a", json!([finish()]));
+        let (job_id, epoch) = world.job(NewJob { input: input(), ..new_job() }).await;
+        let response = worker.drive(job_id, epoch).await.unwrap();
+        told.extend(steps::preparation(&world.test.db, job_id).await.unwrap().notes);
+        if let StepResponse::Done { outcome: Outcome::Failed { .. } } = &response {
+            told.push(cause(response));
+        }
+    }
+    for text in &told {
+        assert_eq!(english_left(text), Vec::<String>::new(), "{text}");
+    }
+    let [unknown, cap, no_network, _, cause] = &told[..] else { panic!("{told:#?}") };
+    assert!(unknown.starts_with(".codeteam.toml, linha 1, coluna 1: chave desconhecida \"stpes\""), "{unknown}");
+    assert!(cap.ends_with("esperado: um número inteiro acima de 0; encontrado: \"three\""), "{cap}");
+    assert!(no_network.starts_with("Não há rede, nem mesmo dentro desta máquina: o .codeteam.toml pede fetch"), "{no_network}");
+    assert!(cause.ends_with("nada foi iniciado: corrija o arquivo e peça de novo"), "{cause}");
 }

@@ -1,8 +1,10 @@
 //! What people should know beside a result: what was left out and why, what the repository's settings led to.
 
 use domain::Sensitive;
+use domain::project::Fault;
 
-use super::Language;
+use super::translated::part;
+use super::{Language, fault};
 
 /// The most paths that one note names.
 const MOST_PATHS: usize = 20;
@@ -44,11 +46,10 @@ pub enum Note<'a> {
         /// What holds instead.
         instead: &'a str,
     },
-    /// Nobody knows which paths may be changed.
-    NothingAllowed {
-        /// What is wrong with the repository's file, in English as the file's own words are.
-        fault: &'a str,
-    },
+    /// Something is wrong in the repository's file.
+    Fault(&'a Fault),
+    /// Because of it nobody knows which paths may be changed.
+    NothingAllowed(&'a Fault),
     /// Dependencies were fetched.
     Fetched {
         /// By this command.
@@ -74,12 +75,12 @@ pub enum Note<'a> {
     FetchFailed {
         /// The command.
         command: &'a str,
-        /// How it ended, in its own words.
+        /// How it ended, in English, and its own words.
         how: &'a str,
     },
     /// The proxy refused something that was to be fetched.
     NotReached {
-        /// What, and why.
+        /// What, and why, in English.
         what: &'a str,
     },
     /// They were not fetched again, since the job itself changed what says so.
@@ -111,7 +112,8 @@ impl Note<'_> {
             Self::NoAdvice { file, path, instead } => {
                 format!("{file} names {path:?} as its instructions, and there is no such file; {instead} holds instead")
             }
-            Self::NothingAllowed { fault } => {
+            Self::Fault(fault) => fault.to_string(),
+            Self::NothingAllowed(fault) => {
                 format!("{fault}; so nobody knows which paths may be changed, and nothing was begun: repair the file and ask again")
             }
             Self::Fetched { command } => format!("dependencies: `{command}` fetched them"),
@@ -143,9 +145,11 @@ impl Note<'_> {
             Self::NoAdvice { file, path, instead } => {
                 format!("{file} indica {path:?} como instruções, e esse arquivo não existe; vale {instead}")
             }
-            Self::NothingAllowed { fault } => {
+            Self::Fault(fault) => fault::portuguese(fault),
+            Self::NothingAllowed(fault) => {
                 format!(
-                    "{fault}; assim não se sabe quais caminhos podem ser alterados, e nada foi iniciado: corrija o arquivo e peça de novo"
+                    "{}; assim não se sabe quais caminhos podem ser alterados, e nada foi iniciado: corrija o arquivo e peça de novo",
+                    fault::portuguese(fault)
                 )
             }
             Self::Fetched { command } => format!("dependências: obtidas com `{command}`"),
@@ -155,8 +159,8 @@ impl Note<'_> {
             Self::NoTimeToFetch { command, seconds } => {
                 format!("dependências: `{command}` não foi executado: a obtenção já tinha levado {seconds} s")
             }
-            Self::FetchFailed { command, how } => format!("dependências: `{command}`: {how}"),
-            Self::NotReached { what } => format!("dependências: o proxy recusou: {what}"),
+            Self::FetchFailed { command, how } => format!("dependências: `{command}`: {}", part(how)),
+            Self::NotReached { what } => format!("dependências: o proxy recusou: {}", part(what)),
             Self::NotFetchedAgain => {
                 "dependências: não foram obtidas de novo, pois a tarefa alterou arquivos que dizem o que é obtido".to_owned()
             }
@@ -271,6 +275,33 @@ mod tests {
         );
         let nothing = Note::NotAllowed { file: ".codeteam.toml", globs: &[], paths: &["a"] };
         assert!(nothing.sentence(Language::Portuguese).ends_with("só permite alterar `nada`: `a`"));
+    }
+
+    #[test]
+    fn every_note_is_told_in_portuguese_alone() {
+        let read = domain::project::read(b"allowed_paths = [");
+        let fault = &read.faults[0];
+        let paths = &["a.rs"][..];
+        let notes = [
+            Note::NotPermitted { file: "f", kind: Sensitive::Symlinks, paths },
+            Note::NotAllowed { file: "f", globs: &["src/**"], paths },
+            Note::Conflicts { branch: "main", paths },
+            Note::NoAdvice { file: "f", path: "a.md", instead: "AGENTS.md" },
+            Note::Fault(fault),
+            Note::NothingAllowed(fault),
+            Note::Fetched { command: "cargo fetch" },
+            Note::NotFetchable { command: "pip", file: "requirements.txt", line: "-e ." },
+            Note::NoTimeToFetch { command: "npm ci", seconds: 600 },
+            Note::FetchFailed { command: "npm ci", how: "exit code 1: npm ERR! the network is down" },
+            Note::FetchFailed { command: "npm ci", how: "timed out: " },
+            Note::FetchFailed { command: "npm ci", how: "no program \"npm\" in \"/usr/bin\"; install \"npm\" or put its folder on PATH" },
+            Note::NotReached { what: "evil.example:443 is not among the hosts that dependencies are fetched from (CODETEAM_FETCH_HOSTS)" },
+            Note::NotFetchedAgain,
+        ];
+        for note in notes {
+            let text = note.sentence(Language::Portuguese);
+            assert_eq!(testkit::english_left(&text), Vec::<String>::new(), "{text}");
+        }
     }
 
     #[test]

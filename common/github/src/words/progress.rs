@@ -54,7 +54,7 @@ pub enum Stage {
     Working,
     /// Something was away; it is tried again.
     TriedAgain {
-        /// What happened.
+        /// What happened, in that language.
         cause: String,
     },
     /// A day's budget has no room for it.
@@ -70,7 +70,7 @@ pub enum Stage {
     Stopping,
     /// It ended.
     Ended {
-        /// How, in the words in which it is published.
+        /// How, in the words and the language in which it is published.
         outcome: Outcome,
     },
 }
@@ -255,7 +255,7 @@ fn detail(progress: &Progress, language: Language) -> Option<String> {
                 let reached = language.pick("Its cap was reached:", "Limite atingido:");
                 Some(format!("{reached} {}. {kept}", language.cap(*cap)))
             }
-            Outcome::Failed { cause } | Outcome::Dead { cause } => Some(format!("{cause}\n\n{kept}")),
+            Outcome::Failed { cause } | Outcome::Dead { cause } => Some(format!("{}: {cause}\n\n{kept}", language.pick("Cause", "Causa"))),
             Outcome::Refused { reason } => Some(reason.clone()),
             Outcome::Stopped => Some(kept_of_stopped(progress.job_id, progress.spent.steps, language)),
         },
