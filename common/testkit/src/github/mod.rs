@@ -6,6 +6,7 @@
 mod fault;
 mod git;
 mod hosted;
+mod key;
 mod reply;
 mod server;
 mod state;
@@ -28,8 +29,17 @@ pub const BOT: &str = "code-team[bot]";
 
 /// A key made for tests alone, as GitHub gives keys out (PEM, PKCS #1).
 pub fn app_key() -> String {
+    pem(include_bytes!("app-key.der"))
+}
+
+/// Another one, which a server takes once it is among [`State::keys`].
+pub fn second_app_key() -> String {
+    pem(include_bytes!("app-key-second.der"))
+}
+
+fn pem(der: &[u8]) -> String {
     // Put together here, so that no scanner takes the file for a key that somebody lost.
-    let der = STANDARD.encode(include_bytes!("app-key.der"));
+    let der = STANDARD.encode(der);
     let lines: Vec<&str> = der.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap_or_default()).collect();
     let kind = ["RSA", "PRIVATE", "KEY"].join(" ");
     format!("-----BEGIN {kind}-----\n{}\n-----END {kind}-----\n", lines.join("\n"))

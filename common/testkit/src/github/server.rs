@@ -121,7 +121,11 @@ impl Shared {
 
 /// Answers the requests of one connection, one after the other, until one side closes it.
 async fn serve(mut connection: TcpStream, shared: Arc<Shared>) {
-    while let Some(request) = http::read(&mut connection).await {
+    while let Some(mut request) = http::read(&mut connection).await {
+        // Where an Enterprise Server has its API.
+        if let Some(path) = request.path.strip_prefix("/api/v3/") {
+            request.path = format!("/{path}");
+        }
         if shared.options.keeps_requests {
             shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
         }

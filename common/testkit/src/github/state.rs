@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::hosted::{Ask, Hosted, Pages};
 use super::reply::{Reply, created, missing, ok, said};
-use super::{APP_ID, BOT, Fault, SLUG, app_key, git};
+use super::{APP_ID, BOT, Fault, SLUG, app_key, git, key};
 use crate::model::http::{Request, decoded};
 
 /// Says what befalls a request, `POST /path?query`; `None` = nothing.
@@ -65,6 +65,8 @@ pub struct State {
     pub asked: Vec<String>,
     /// Every push.
     pub pushes: Vec<Push>,
+    /// The App's keys, PEM: it is taken for the App who signs with one of them.
+    pub keys: Vec<String>,
     /// Tokens that are not taken any more.
     pub revoked: Vec<String>,
     /// When tokens end.
@@ -89,6 +91,7 @@ impl State {
             minted: Vec::new(),
             asked: Vec::new(),
             pushes: Vec::new(),
+            keys: vec![app_key()],
             revoked: Vec::new(),
             expires_at: "2100-01-01T00:00:00Z".to_owned(),
             page: 100,
@@ -109,6 +112,11 @@ impl State {
     /// Somebody with an account.
     pub fn account(&mut self, account: Account) {
         self.people.insert(account.login.to_lowercase(), account);
+    }
+
+    /// No token that was given out is taken any more.
+    pub fn expire(&mut self) {
+        self.revoked.extend(self.tokens.keys().cloned());
     }
 
     /// Answers a request to the API.
@@ -178,8 +186,7 @@ impl State {
         let query = request.query();
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let wants_app = parts[0] == "app" || parts.last() == Some(&"installation");
-        // A token that the App signed has three parts.
-        let is_taken = if wants_app { token.split('.').count() == 3 } else { self.token(token).is_some() };
+        let is_taken = if wants_app { self.keys.iter().any(|pem| key::has_signed(pem, token)) } else { self.token(token).is_some() };
         if parts[0] != "app-manifests" && !is_taken {
             return said(401, "Bad credentials");
         }
