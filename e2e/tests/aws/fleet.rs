@@ -208,7 +208,7 @@ async fn keep(plan: Plan, state: Arc<Mutex<State>>, agent: Arc<Served>) {
                 let answer = ask(&plan.address, ECS, "DescribeTaskDefinition", wanted).await;
                 definitions.insert(record.definition.clone(), answer["taskDefinition"].clone());
             }
-            let running = start(&plan, &definitions[&record.definition], task, &agent.address);
+            let running = start(&plan, &definitions[&record.definition], (&record.service, task), &agent.address);
             let mut state = locked(&state);
             let id = task.rsplit('/').next().unwrap().to_owned();
             state.arns.insert(id, (record.service.clone(), task.clone()));
@@ -269,8 +269,8 @@ async fn records(plan: &Plan, state: &Mutex<State>) -> BTreeMap<String, Record> 
     tasks.collect()
 }
 
-/// The built product as `definition` says, in the task `task`.
-fn start(plan: &Plan, definition: &Value, task: &str, agent: &str) -> Running {
+/// The built product as `definition` says, in a task of a service.
+fn start(plan: &Plan, definition: &Value, (service, task): (&str, &str), agent: &str) -> Running {
     let container = &definition["containerDefinitions"][0];
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned();
     assert!(container["secrets"].as_array().is_none_or(Vec::is_empty), "a secret in the environment of a container: {container:#}");
@@ -296,6 +296,8 @@ fn start(plan: &Plan, definition: &Value, task: &str, agent: &str) -> Running {
     for (name, value) in KEY {
         command = command.env(name, value);
     }
+    // The role of the task, to whoever looks at it: the emulator does not.
+    command = command.env("AWS_ACCESS_KEY_ID", service);
     command =
         command.env("AWS_ENDPOINT_URL", format!("http://{}", plan.address)).env("AWS_ENDPOINT_URL_SQS", format!("http://{}", plan.sqs));
     command = command.env("ECS_AGENT_URI", format!("http://{agent}/agent/{id}"));

@@ -2,12 +2,14 @@
 //! secrets and services that came of it.
 
 mod alarms;
+mod app;
 mod client;
 mod deploy;
 mod endings;
 mod envelopes;
 mod fleet;
 mod flow;
+mod gate;
 mod http;
 mod sqs;
 mod template;

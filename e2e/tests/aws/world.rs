@@ -16,9 +16,11 @@ use testkit::TestDb;
 use testkit::client::{HttpAnswer, post};
 use testkit::github::{APP_ID, Account, Options, SLUG, Server, app_key};
 
+use super::app;
 use super::client::{CLOUDWATCH, ECS, SECRETS, ask};
 use super::deploy::deployed;
 use super::fleet::{Fleet, Plan, What};
+use super::gate::Gate;
 use super::sqs::Door;
 
 pub(super) const CLUSTER: &str = "ai-coding-team-dev";
@@ -30,12 +32,23 @@ pub(super) const WEBHOOK_SECRET: &str = "whsec-of-the-first-day-6c1f";
 /// The key of a model at first.
 pub(super) const MODEL_KEY: &str = "sk-ant-of-the-first-day-6c1f";
 
+/// Where the services know the App from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum App {
+    /// A file.
+    InFile,
+    /// Secrets Manager, into which `codeteam github setup` has put it.
+    InEntries,
+}
+
 /// What a world begins with.
 pub(super) struct Setting {
     /// The model's replies: tool, input, milliseconds of thought.
     pub replies: Vec<(&'static str, Value, u64)>,
     /// How long Fargate takes to start a task.
     pub start: Duration,
+    /// Where the App is.
+    pub app: App,
     /// Further variables of every process, which win.
     pub environment: Vec<(&'static str, String)>,
 }
@@ -43,7 +56,7 @@ pub(super) struct Setting {
 impl Setting {
     /// Tasks start at once.
     pub(super) fn of(replies: Vec<(&'static str, Value, u64)>) -> Self {
-        Self { replies, start: Duration::ZERO, environment: Vec::new() }
+        Self { replies, start: Duration::ZERO, app: App::InFile, environment: Vec::new() }
     }
 }
 
@@ -52,6 +65,8 @@ pub(super) struct World {
     pub fleet: Fleet,
     /// The way to SQS.
     pub door: Door,
+    /// The way to Secrets Manager.
+    pub gate: Gate,
     pub emulator: Emulator,
     pub github: Server,
     pub db: TestDb,
@@ -82,7 +97,7 @@ impl World {
         let state = folder.path().join("emulator");
         copy(deployed, &state);
         let emulator = Emulator::keeping(&state).await?;
-        let (db, door) = (TestDb::new().await, Door::start(&emulator.address).await);
+        let (db, door, gate) = (TestDb::new().await, Door::start(&emulator.address).await, Gate::start(&emulator.address).await);
         let repository = Repository::of(&[("README.md", "A tally.\n")]).await;
         let github = Server::start(Options { ids_after: 1_000_000, ..Options::default() }).await;
         let bare = repository.bare().await;
@@ -99,8 +114,17 @@ impl World {
         let mut environment = vec![
             ("MODEL".to_owned(), "scripted".to_owned()),
             ("CODETEAM_SCRIPT".to_owned(), text(&script)),
-            ("GITHUB_APP_FILE".to_owned(), text(&app_file(folder.path(), &github))),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER".to_owned(), format!("http://{}", gate.address())),
         ];
+        match setting.app {
+            App::InFile => environment.push(("GITHUB_APP_FILE".to_owned(), text(&app_file(folder.path(), &github)))),
+            App::InEntries => {
+                app::set_up(&emulator, &github).await;
+                // GitHub's own is the one of the day then.
+                put_secret(&emulator.address, "GITHUB_WEBHOOK_SECRET", WEBHOOK_SECRET).await;
+                environment.push(("GITHUB_URL".to_owned(), github.url()));
+            }
+        }
         environment.extend(setting.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let plan = Plan {
             address: emulator.address.clone(),
@@ -112,7 +136,7 @@ impl World {
         let fleet = Fleet::start(plan).await;
         let deliveries = AtomicU64::new(0);
         let mut world =
-            Self { emulator, github, db, fleet, door, address: String::new(), deliveries, _repository: repository, _folder: folder };
+            Self { emulator, github, db, fleet, door, gate, address: String::new(), deliveries, _repository: repository, _folder: folder };
         world.desire("dashboard", 1).await;
         world.address = world.until("the service listens", async || listens(&world.fleet.said("dashboard"))).await;
         Some(world)
@@ -216,7 +240,7 @@ fn secrets(db: &TestDb) -> [(&'static str, &str); 3] {
     [("DATABASE_URL", db.url.expose()), ("GITHUB_WEBHOOK_SECRET", WEBHOOK_SECRET), ("ANTHROPIC_API_KEY", MODEL_KEY)]
 }
 
-/// The App by a file: what Secrets Manager holds is an App of github.com.
+/// The App by a file, as on a machine that is no deployment.
 fn app_file(folder: &Path, github: &Server) -> PathBuf {
     let (file, url) = (folder.join("github-app.json"), github.url());
     let credentials = json!({ "app_id": APP_ID, "slug": SLUG, "private_key": app_key(), "web_url": url, "api_url": url });

@@ -88,6 +88,24 @@ async fn the_command_of_each_task_asks_for_exactly_what_its_role_may_read() {
     assert_eq!(looked, tasks.map(str::to_owned).into(), "a proxy is no task");
 }
 
+#[tokio::test]
+async fn a_command_that_a_person_runs_in_the_place_of_the_dashboard_asks_for_a_part_of_what_that_may_read() {
+    let (template, database, app) = (Template::prod().await, "DATABASE_URL", ["GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY"]);
+    let may_read = readers(&template).remove("DashboardRole").unwrap();
+    for (command, expected) in [
+        ("jobs", vec![database]),
+        ("ledger verify", vec![database]),
+        ("token list", vec![database]),
+        ("show 0198 --diff", vec![database, app[0], app[1]]),
+        ("github check", app.to_vec()),
+        ("github redeliver", app.to_vec()),
+    ] {
+        let asked = asked(command.split(' ').map(str::to_owned).collect(), "ai-coding-team/prod").await;
+        assert_eq!(asked, expected.into_iter().map(str::to_owned).collect(), "{command}");
+        assert!(asked.is_subset(&may_read), "{command}");
+    }
+}
+
 /// What codeteam asks for with `command`, whose secrets begin with `prefix`, where there is none: so it ends soon.
 async fn asked(command: Vec<String>, prefix: &str) -> BTreeSet<String> {
     let vault = MockServer::start().await;
