@@ -80,9 +80,11 @@ bench-queue: tools ## Measure the queue beside graphile-worker, pg-boss and DBOS
 	$(CARGO) build --release --locked --package codeteam --package benches
 	@target/release/benches queue
 
+# A profile of its own: to --release cargo-lambda adds `panic = "abort"`, where `dispatch` could answer no panic, and a newer processor. Without
+# `--compiler cargo` it would ask for zig.
 .PHONY: lambda
 lambda: tools ## Build every handler as a Lambda, by cargo-lambda, and say what each weighs (a job of CI of its own)
-	cargo lambda build --release --locked --compiler cargo --output-format zip $(HANDLERS:%=--package %)
+	cargo lambda build --profile lambda --locked --compiler cargo --output-format zip $(HANDLERS:%=--package %)
 	@cd target/lambda && for handler in $(HANDLERS); do du --apparent-size --block-size=KB $$handler/bootstrap.zip || exit 1; done
 
 .PHONY: image
