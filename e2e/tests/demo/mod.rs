@@ -1,6 +1,7 @@
 //! `codeteam demo`, as a newcomer types it.
 
 mod interrupted;
+mod keyed;
 
 use std::path::Path;
 use std::time::Duration;
