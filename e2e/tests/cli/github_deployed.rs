@@ -81,10 +81,10 @@ fn setup<'a>(aws: &MockServer, state: &Path, further: impl IntoIterator<Item = &
 }
 
 /// The same in a browser: how it ended and what it said.
-async fn in_a_browser(github: &MockServer, aws: &MockServer, state: &Path) -> (Exit, String) {
+async fn in_a_browser(github: &MockServer, aws: &MockServer, state: &Path, further: &[&str]) -> (Exit, String) {
     let url = github.uri();
     let registration = ["--github", &url, "--url", "https://codeteam.example.com", "--organization", "acme"];
-    register(github, setup(aws, state, registration).start()).await
+    register(github, setup(aws, state, registration.into_iter().chain(further.iter().copied())).start()).await
 }
 
 /// What the entries hold in the end.
@@ -107,7 +107,7 @@ fn shows_no_secret(said: &str) {
 async fn an_app_that_is_set_up_for_a_deployment_is_in_its_entries_and_in_no_file() {
     let (github, (entries, aws)) = (github(json!([])).await, Entries::empty().await);
     let state = tempfile::tempdir().unwrap();
-    let (exit, said) = in_a_browser(&github, &aws, state.path()).await;
+    let (exit, said) = in_a_browser(&github, &aws, state.path(), &[]).await;
     assert_eq!(exit, Exit::Code(0), "{said}");
     assert_eq!(entries.held(), whole());
     for id in [ID, KEY, HOOK] {
@@ -128,7 +128,7 @@ async fn what_does_not_get_into_secrets_manager_is_in_a_file_and_a_second_call_b
     let (github, (entries, aws)) = (github(json!([])).await, Entries::empty().await);
     entries.lock(Some(KEY));
     let state = tempfile::tempdir().unwrap();
-    let (exit, said) = in_a_browser(&github, &aws, state.path()).await;
+    let (exit, said) = in_a_browser(&github, &aws, state.path(), &[]).await;
     assert_eq!(exit, Exit::Code(4), "{said}");
     let file = state.path().join("github-app-ai-coding-team-dev.json");
     let retry = format!("codeteam github setup --env dev --from {}", file.display());
@@ -151,6 +151,35 @@ async fn what_does_not_get_into_secrets_manager_is_in_a_file_and_a_second_call_b
     assert_eq!(brought.json(0)["app_id"], 4711);
     shows_no_secret(&brought.said());
     assert_eq!((entries.held(), file.exists()), (whole(), false));
+}
+
+#[tokio::test]
+async fn an_app_that_takes_the_place_of_another_is_brought_in_as_one() {
+    let (github, (entries, aws)) = (github(json!([])).await, Entries::empty().await);
+    let state = tempfile::tempdir().unwrap();
+    entries.put(ID, "42");
+    entries.lock(Some(ID));
+    let (exit, said) = in_a_browser(&github, &aws, state.path(), &["--replace"]).await;
+    assert_eq!((exit, entries.held()[ID].as_str()), (Exit::Code(4), "42"), "{said}");
+    let file = state.path().join("github-app-ai-coding-team-dev.json");
+    let retry = format!("codeteam github setup --env dev --replace --from {}", file.display());
+    assert!(said.contains(&retry) && said.contains(&format!("stored    {KEY}")), "{said}");
+    entries.lock(None);
+    let arguments: Vec<&str> = retry.split(' ').skip(5).collect();
+    setup(&aws, state.path(), arguments).run().await.expect(0, &["stored    ai-coding-team/dev/GITHUB_APP_ID"]);
+    assert_eq!((entries.held(), file.exists()), (whole(), false));
+}
+
+#[tokio::test]
+async fn an_app_without_a_webhook_secret_leaves_that_entry_as_it_was() {
+    let (github, (entries, aws)) = (github(json!([])).await, Entries::empty().await);
+    let state = tempfile::tempdir().unwrap();
+    let file = state.path().join("mine.json");
+    std::fs::write(&file, json!({ "app_id": 4711, "private_key": app_key(), "web_url": github.uri() }).to_string()).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let brought = setup(&aws, state.path(), ["--from", file.to_str().unwrap()]).run().await;
+    brought.expect(0, &[&format!("as it was {HOOK}: GitHub gave no such secret"), "set a webhook secret"]);
+    assert_eq!((entries.held()[HOOK].as_str(), entries.held()[ID].as_str()), ("", "4711"));
 }
 
 #[tokio::test]

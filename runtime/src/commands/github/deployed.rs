@@ -21,6 +21,8 @@ pub(super) struct Deployed {
     entries: AppEntries,
     /// How this deployment is named on the command line; `None` = `CODETEAM_SECRETS` names it.
     stage: Option<Stage>,
+    /// Whether another App may be there.
+    replace: bool,
     /// Where they lie meanwhile.
     file: PathBuf,
 }
@@ -50,7 +52,7 @@ impl Deployed {
         };
         let entries = settings.app_entries(&prefix, region)?;
         let file = settings.state_dir.join(format!("github-app-{}.json", prefix.replace('/', "-")));
-        Ok(Some(Self { entries, stage, file }))
+        Ok(Some(Self { entries, stage, replace: args.replace, file }))
     }
 
     /// Where the credentials lie until they are in Secrets Manager.
@@ -62,7 +64,7 @@ impl Deployed {
     pub(super) async fn check(&self, args: &Setup) -> Result<(), Failure> {
         let holds = self.entries.app_id().await?;
         let brought = args.from.as_deref().map(load).transpose()?.map(|credentials| credentials.app_id.to_string());
-        if let Some(known) = holds.filter(|known| !args.replace && Some(known.expose()) != brought.as_deref()) {
+        if let Some(known) = holds.filter(|known| !self.replace && Some(known.expose()) != brought.as_deref()) {
             let (entry, known) = (self.entries.id_entry(), known.expose());
             return Err(Failure::Usage(format!("{entry} holds an App already, number {known}: --replace replaces it")));
         }
@@ -92,17 +94,12 @@ impl Deployed {
     /// # Errors
     /// When not all are in. Then they are in `lying` still.
     pub(super) async fn keep(&self, credentials: &AppCredentials, lying: &Path) -> (Vec<Row>, Result<(), Failure>) {
-        let rows: Vec<Row> = self.entries.keep(credentials).await.into_iter().map(row).collect();
-        for row in &rows {
-            screen::progress(&match &row.problem {
-                None => format!("stored    {}", row.entry),
-                Some(problem) => format!("NOT THERE {}: {problem}", row.entry),
-            });
-        }
-        let failed = rows.iter().any(|row| !row.stored && row.problem.as_deref() != Some(NOTHING));
-        let outcome = match failed {
-            false => Ok(()),
-            true => Err(Failure::Environment(anyhow!(
+        let kept = self.entries.keep(credentials).await;
+        let is_whole = kept.iter().all(|kept| matches!(kept.outcome, EntryOutcome::Stored | EntryOutcome::Nothing));
+        let rows = kept.into_iter().map(told).collect();
+        let outcome = match is_whole {
+            true => Ok(()),
+            false => Err(Failure::Environment(anyhow!(
                 "App {} is registered and not all of it in Secrets Manager: {} holds it (0600). Set right what is said above, then `{}` \
                  brings it in",
                 credentials.app_id,
@@ -131,21 +128,22 @@ impl Deployed {
     /// The command that brings the App of `file` in.
     fn retry(&self, file: &Path) -> String {
         let stage = self.stage.map(|stage| format!(" --env {}", stage.name())).unwrap_or_default();
-        format!("codeteam github setup{stage} --from {}", file.display())
+        let replace = if self.replace { " --replace" } else { "" };
+        format!("codeteam github setup{stage}{replace} --from {}", file.display())
     }
 }
 
-/// Why an entry is as it was where GitHub gave nothing for it.
-const NOTHING: &str = "GitHub gave none, so it is as it was";
-
-fn row(kept: Kept) -> Row {
-    let problem = match kept.outcome {
-        EntryOutcome::Stored => None,
-        EntryOutcome::Failed(error) => Some(error.to_string()),
-        EntryOutcome::NotTried => Some("not tried, since one before it failed".to_owned()),
-        EntryOutcome::Nothing => Some(NOTHING.to_owned()),
+/// Says what became of an entry.
+fn told(Kept { entry, outcome }: Kept) -> Row {
+    let (mark, problem) = match outcome {
+        EntryOutcome::Stored => ("stored   ", None),
+        EntryOutcome::Failed(error) => ("NOT THERE", Some(error.to_string())),
+        EntryOutcome::NotTried => ("NOT THERE", Some("not tried, since one before it failed".to_owned())),
+        EntryOutcome::Nothing => ("as it was", Some("GitHub gave no such secret".to_owned())),
     };
-    Row { entry: kept.entry, stored: problem.is_none(), problem }
+    let why = problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default();
+    screen::progress(&format!("{mark} {entry}{why}"));
+    Row { entry, stored: problem.is_none(), problem }
 }
 
 /// The App of a file that somebody names.
