@@ -160,9 +160,16 @@ async fn what_a_killed_worker_left_running_is_ended_by_the_next_one() {
     }
     let slots = Slots::default();
     let uid = slots.take().unwrap().uid();
-    let daemon = Command::new("/bin/sh").args(["-c", "setsid sleep 100 & echo $!"]).path(PATH).user(uid, uid).cwd("/");
-    let output = run(daemon, &CancellationToken::new()).await.unwrap();
-    let daemon = output.stdout_text().trim().parse().unwrap();
+    // The user is nobody's now, as a killed worker leaves it. Another test may take it meanwhile and end what runs: then once more.
+    let mut daemon = None;
+    for _ in 0..20 {
+        let command = Command::new("/bin/sh").args(["-c", "setsid sleep 100 & echo $!"]).path(PATH).user(uid, uid).cwd("/");
+        daemon = run(command, &CancellationToken::new()).await.unwrap().stdout_text().trim().parse().ok();
+        if daemon.is_some() {
+            break;
+        }
+    }
+    let daemon = daemon.expect("a daemon is left running");
     let _other = slots.take().unwrap();
     until("the daemon is dead", || !runs(daemon)).await;
 }
