@@ -240,7 +240,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 #[tokio::test]
 async fn prometheus_reads_what_a_worker_did() {
     let scene = Scene::new(Wait::Nowhere).await;
-    let worker = scene.command(["work", "--metrics-listen", "127.0.0.1:0"]).start();
+    let worker = scene.command(["work", "--metrics-listen", "127.0.0.1:0"]).env("CODETEAM_SANDBOX", "seccomp").start();
     let line: Value = serde_json::from_str(&worker.says("figures are at http://").await).unwrap();
     let address = line["message"].as_str().unwrap().split("http://").nth(1).unwrap().trim_end_matches("/metrics").to_owned();
     scene.outcome().await;
@@ -253,6 +253,7 @@ async fn prometheus_reads_what_a_worker_did() {
     };
     let samples = until("the job is counted", read).await;
     assert_eq!(samples[ENDED], 1.0);
+    assert_eq!(samples["codeteam_sandbox_level"], 1.0, "seccomp");
     assert_eq!(samples[r#"codeteam_job_steps_total{mode="mechanic"}"#], STEPS as f64);
     assert_eq!(samples[r#"codeteam_model_call_duration_seconds_count{provider="anthropic"}"#], STEPS as f64);
     assert_eq!(samples[r#"codeteam_queue_wait_seconds_count{mode="mechanic"}"#], 1.0);
