@@ -1,5 +1,6 @@
 -- $1 job, $2 epoch, $3 step_no, $4 model, $5 request, $6 reply, $7 duration_ms, $8 reservation_seq,
--- $9 reserved cost, $10 settled cost, $11-$14 uncached_input cache_read cache_write output, $15 event data
+-- $9 reserved cost, $10 settled cost, $11-$14 uncached_input cache_read cache_write output, $15 event data,
+-- $16 and $17 characters of the request that are as in the one before, at its beginning and at its end; $5 is what stands between
 -- The reply and its settlement are one statement: a stored reply is a paid one, and the reverse.
 with fenced as (
     update queue
@@ -16,8 +17,8 @@ with fenced as (
                         uncached_input, cache_read, cache_write, output, cost_microusd, hash)
     select job_id, ledger_seq, now(), 'settled', $3, $8, $4, $11, $12, $13, $14, $10, ledger_head from fenced
 ), stored as (
-    insert into steps (job_id, step_no, half, epoch, duration_ms, model, request, reply)
-    select job_id, $3, 'reply', $2, $7, $4, $5, $6 from fenced
+    insert into steps (job_id, step_no, half, epoch, duration_ms, model, request, request_head, request_tail, reply)
+    select job_id, $3, 'reply', $2, $7, $4, $5, $16, $17, $6 from fenced
 ), noted as (
     insert into events (job_id, seq, kind, data)
     select job_id, event_seq, 'model_replied', $15 from fenced

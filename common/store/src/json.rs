@@ -1,6 +1,8 @@
 //! JSON and text on their way into the database: the one place at which they lose their secrets, so that nothing that is read
 //! back from there (events, answers of the API, `codeteam show`) holds one.
 
+use std::borrow::Cow;
+
 use redact::Redactor;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -22,8 +24,11 @@ pub(crate) fn text(text: &str) -> String {
 
 /// Text that is replayed byte for byte: a model's request, which has lost its secrets before it was sent, and its reply. No
 /// door shows either.
-pub(crate) fn verbatim(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
+pub(crate) fn verbatim(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => text.replace('\0', "\u{fffd}").into(),
+        false => text.into(),
+    }
 }
 
 /// `YYYY-MM-DD`.
@@ -33,7 +38,7 @@ pub(crate) fn day<S: Serializer>(day: &Date, serializer: S) -> Result<S::Ok, S::
 
 fn clean(value: &mut Value) {
     match value {
-        Value::String(string) if string.contains('\0') => *string = verbatim(string),
+        Value::String(string) if string.contains('\0') => *string = verbatim(string).into_owned(),
         Value::Array(items) => items.iter_mut().for_each(clean),
         Value::Object(fields) => fields.values_mut().for_each(clean),
         _ => {}

@@ -9,15 +9,13 @@
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Database, Describe, Either, Error, Execute, Executor, PgConnection, Postgres, SqlStr, Transaction};
 
 type BoxDynError = Box<dyn std::error::Error + 'static + Send + Sync>;
 type Step = Either<PgQueryResult, PgRow>;
 
-/// A pool of sessions. `&Pool` runs one statement; several that belong together take [`Pool::begin`] or
-/// [`Pool::reading`].
+/// A pool of sessions. `&Pool` runs one statement; several that belong together take [`Pool::begin`].
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     pub(crate) sessions: PgPool,
@@ -28,14 +26,8 @@ pub(crate) struct Pool {
 /// One session, held for several statements.
 #[derive(Debug)]
 pub(crate) struct Session {
-    held: Held,
+    transaction: Transaction<'static, Postgres>,
     sticky: bool,
-}
-
-#[derive(Debug)]
-enum Held {
-    Alone(PoolConnection<Postgres>),
-    Within(Transaction<'static, Postgres>),
 }
 
 /// A transaction; dropped, it is rolled back. `&mut **tx` runs a statement in it from a function that was
@@ -46,35 +38,21 @@ pub(crate) struct Tx(Session);
 impl Pool {
     /// Begins a transaction.
     pub(crate) async fn begin(&self) -> Result<Tx, Error> {
-        Ok(Tx(Session { held: Held::Within(self.sessions.begin().await?), sticky: self.sticky }))
-    }
-
-    /// One session for several reads: cheaper than asking the pool for each. Not for writes.
-    pub(crate) async fn reading(&self) -> Result<Session, Error> {
-        match self.sticky {
-            true => Ok(Session { held: Held::Alone(self.sessions.acquire().await?), sticky: true }),
-            false => Ok(self.begin().await?.0),
-        }
+        Ok(Tx(Session { transaction: self.sessions.begin().await?, sticky: self.sticky }))
     }
 }
 
 impl Tx {
     /// Makes its writes last.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        match self.0.held {
-            Held::Within(transaction) => transaction.commit().await,
-            Held::Alone(_) => Ok(()),
-        }
+        self.0.transaction.commit().await
     }
 }
 
 impl Session {
     /// The driver's own session.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        match &mut self.held {
-            Held::Alone(session) => session,
-            Held::Within(transaction) => transaction,
-        }
+        &mut self.transaction
     }
 }
 

@@ -4,12 +4,14 @@
 //! dies between two of them leaves a job that any other continues at that point.
 
 mod calls;
+mod parts;
 mod preparation;
 
 use std::time::Duration;
 
 use domain::ledger::ChainHash;
 use domain::{Epoch, JobId, MicroUsd, Outcome, Spent};
+use serde::Deserialize;
 use serde_json::{Value, json as object};
 use sqlx::types::Json;
 
@@ -39,6 +41,10 @@ pub struct Work {
     pub handed_over: Option<HandedOver>,
     /// Its steps so far, in order; only the last may lack results.
     pub steps: Vec<StoredStep>,
+    /// The hints that people gave it so far, oldest first.
+    pub hints: Vec<StoredHint>,
+    /// The last event that was there when they were read.
+    pub heard: i64,
 }
 
 impl Work {
@@ -71,7 +77,7 @@ pub struct StoredStep {
 }
 
 /// A person's hint.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub struct StoredHint {
     /// The first step that reads it.
     pub before_step: i32,
@@ -97,72 +103,63 @@ pub async fn load_since(db: &Db, job_id: JobId, epoch: Epoch, known: Work) -> Re
 }
 
 async fn read(db: &Db, job_id: JobId, epoch: Epoch, known: Option<Work>) -> Result<Work, StoreError> {
-    // One session for all three: the pool asks a session that comes back whether it is still alive.
-    let mut session = db.pool.reading().await?;
-    let queue = sqlx::query!(
-        r#"select step_no, attempt, tokens, cost_microusd, active_ms, cancel_requested,
-                  outcome_pending as "outcome_pending: Json<Outcome>",
-                  (select data from events where events.job_id = queue.job_id and seq = handed_over) as "handed_over: Json<HandedOver>"
-           from queue
-           where job_id = $1 and epoch = $2 and state = 'leased'"#,
-        job_id.0,
-        epoch.0,
-    )
-    .fetch_optional(&mut session)
-    .await?
-    .ok_or(StoreError::LeaseLost { job_id, epoch })?;
-    let (job, mut steps) = known.map(|known| (known.job, known.steps)).unzip();
+    let (job, mut steps, mut hints, heard) = match known {
+        Some(known) => (Some(known.job), known.steps, known.hints, known.heard),
+        None => (None, Vec::new(), Vec::new(), 0),
+    };
+    let after = steps.last().map_or(0, |step| step.step_no);
+    let mut rows = sqlx::query_file!("sql/read.sql", job_id.0, epoch.0, after, heard).fetch_all(&db.pool).await?;
+    let Some(queue) = rows.first_mut() else { return Err(StoreError::LeaseLost { job_id, epoch }) };
+    let outcome_pending = queue.outcome_pending.take().map(|outcome| outcome.0);
+    let handed_over = queue.handed_over.take().map(|before| before.0);
+    hints.extend(queue.hints.take().map_or_else(Vec::new, |hints| hints.0));
+    let (heard, attempt, cancel_requested) = (queue.event_seq, queue.attempt, queue.cancel_requested);
+    let mut spent = Spent {
+        steps: 0,
+        tokens: queue.tokens.unsigned_abs(),
+        cost_microusd: MicroUsd(queue.cost_microusd),
+        active_ms: queue.active_ms.unsigned_abs(),
+    };
+    steps.extend(rows.into_iter().filter_map(|row| {
+        let (step_no, model, reply) = (row.further?, row.model?, row.reply?);
+        Some(StoredStep { step_no, model, reply, results: row.results, tree: row.tree })
+    }));
+    spent.steps = steps.len() as u32;
     // Under one epoch nothing of a job changes but this, once.
     let job = match job.filter(|job: &Job| job.base_commit.is_some()) {
         Some(job) => job,
-        None => jobs::read(&mut session, job_id).await?,
+        None => jobs::read(&db.pool, job_id).await?,
     };
-    let steps: &mut Vec<StoredStep> = steps.get_or_insert_default();
-    let after = steps.last().map_or(0, |step| step.step_no);
-    let further = sqlx::query_as!(
-        StoredStep,
-        r#"select reply.step_no as "step_no!", reply.model as "model!", reply.reply as "reply!", done.results as "results?", done.tree as "tree?"
-           from steps reply
-           left join steps done on done.job_id = reply.job_id and done.step_no = reply.step_no and done.half = 'results'
-           where reply.job_id = $1 and reply.half = 'reply' and reply.step_no > $2
-           order by reply.step_no"#,
-        job_id.0,
-        after,
-    )
-    .fetch_all(&mut session)
-    .await?;
-    steps.extend(further);
-    Ok(Work {
-        job,
-        spent: Spent {
-            steps: steps.len() as u32,
-            tokens: queue.tokens.unsigned_abs(),
-            cost_microusd: MicroUsd(queue.cost_microusd),
-            active_ms: queue.active_ms.unsigned_abs(),
-        },
-        attempt: queue.attempt,
-        cancel_requested: queue.cancel_requested,
-        outcome_pending: queue.outcome_pending.map(|outcome| outcome.0),
-        handed_over: queue.handed_over.map(|before| before.0),
-        steps: std::mem::take(steps),
-    })
+    Ok(Work { job, spent, attempt, cancel_requested, outcome_pending, handed_over, steps, hints, heard })
 }
 
-/// The hints that people gave a job so far, oldest first. A worker asks right before each model call, not with
-/// [`load`]: what came while it checked the repository out is to reach that call.
+/// Takes the hints into `work` that came since it was loaded.
+///
+/// # Errors
+/// Those of the database.
+pub async fn hear(db: &Db, work: &mut Work) -> Result<(), StoreError> {
+    let newer = sqlx::query!(
+        r#"select seq, data as "hint: Json<StoredHint>" from events where job_id = $1 and seq > $2 and kind = 'hint' order by seq"#,
+        work.job.job_id.0,
+        work.heard,
+    );
+    for row in newer.fetch_all(&db.pool).await? {
+        work.heard = row.seq;
+        work.hints.push(row.hint.0);
+    }
+    Ok(())
+}
+
+/// The hints that people gave a job so far, oldest first.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn hints(db: &Db, job_id: JobId) -> Result<Vec<StoredHint>, StoreError> {
-    let hints = sqlx::query_as!(
-        StoredHint,
-        r#"select (data ->> 'before_step')::int as "before_step!", data ->> 'text' as "text!"
-           from events
-           where job_id = $1 and kind = 'hint'
-           order by seq"#,
+    let hints = sqlx::query_scalar!(
+        r#"select data as "hint: Json<StoredHint>" from events where job_id = $1 and kind = 'hint' order by seq"#,
         job_id.0,
     );
-    Ok(hints.fetch_all(&db.pool).await?)
+    Ok(hints.fetch_all(&db.pool).await?.into_iter().map(|hint| hint.0).collect())
 }
 
 /// The last checkpoint of a job up to `step_no`: tree and thin pack; `None` = the workspace is still as it

@@ -28,6 +28,7 @@ mod outbox;
 mod plans;
 mod pooler;
 mod random_tampering;
+mod requests;
 mod retention;
 mod roles;
 mod schedules;
@@ -139,6 +140,7 @@ fn answer(step_no: i32, reservation: i64) -> Answered<'static> {
         step_no,
         model: MODEL,
         request: "the request",
+        before: None,
         reply: "the reply",
         took: Duration::from_millis(120),
         reservation: (reservation, RESERVED),

@@ -76,6 +76,8 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
                 outcome_pending: None,
                 handed_over: None,
                 steps: Vec::new(),
+                hints: Vec::new(),
+                heard: 0,
             };
             steps::load_since(db, job_id, epoch, known).await.map(|_| ())
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{JobId, Outcome, WaitingFor};
 use serde_json::json;
 use store::hints::{self, MOST_CHARS};
-use store::steps::{self, StoredHint};
+use store::steps::{self, StoredHint, Work};
 use store::{Db, events, finish, queue};
 use testkit::TestDb;
 use tokio::task::JoinSet;
@@ -59,6 +59,29 @@ async fn a_hint_says_who_gave_it_and_changes_nothing_of_the_lease() {
     let event = events::list(&test.db, job_id, given.seq - 1, 10).await.unwrap().remove(0);
     assert_eq!((event.seq, event.kind.as_str()), (given.seq, "hint"));
     assert_eq!(event.data, json!({ "text": "use \u{fffd} cents", "before_step": 1, "by": "ada" }));
+}
+
+#[tokio::test]
+async fn what_came_since_a_job_was_loaded_is_heard_once_and_in_order() {
+    let test = TestDb::new().await;
+    let db = &test.db;
+    let (job_id, epoch) = held(db).await;
+    let say = async |text: &str| hints::give(db, job_id, text, "ada").await.unwrap();
+    let texts = |work: &Work| work.hints.iter().map(|hint| hint.text.clone()).collect::<Vec<_>>();
+    say("one").await;
+    let mut work = steps::load(db, job_id, epoch).await.unwrap();
+    assert_eq!(texts(&work), ["one"]);
+    say("two").await;
+    take_step(db, job_id, epoch, 1).await;
+    say("three").await;
+    steps::hear(db, &mut work).await.unwrap();
+    steps::hear(db, &mut work).await.unwrap();
+    assert_eq!(texts(&work), ["one", "two", "three"]);
+    say("four").await;
+    let mut work = steps::load_since(db, job_id, epoch, work).await.unwrap();
+    assert_eq!((texts(&work), work.steps.len()), (["one", "two", "three", "four"].map(str::to_owned).to_vec(), 1));
+    steps::hear(db, &mut work).await.unwrap();
+    assert_eq!(steps::load_since(db, job_id, epoch, work).await.unwrap().hints.len(), 4);
 }
 
 #[tokio::test]

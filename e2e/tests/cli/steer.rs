@@ -19,7 +19,7 @@ async fn a_hint_given_during_a_model_call_is_in_the_next_one_and_everybody_sees_
     ends_well(worker).await;
     assert_eq!(scene.model.refusals(), Vec::<String>::new());
     let said = async |step: u32| {
-        let request = format!("select request from steps where step_no = {step} and half = 'reply'");
+        let request = format!("select request_of(job_id, step_no) from steps where step_no = {step} and half = 'reply'");
         scene.db.value(&request).await.contains(HINT)
     };
     assert_eq!((said(1).await, said(2).await, said(4).await), (false, true, true));

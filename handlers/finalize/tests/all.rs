@@ -106,6 +106,7 @@ impl World {
             step_no,
             model: "scripted",
             request: "{}",
+            before: None,
             reply: "{}",
             took: Duration::from_millis(1_500),
             reservation: (reservation, MicroUsd(500)),

@@ -35,7 +35,7 @@ impl Step {
         if let Some(summary) = self.summary(turn)? {
             return self.keep_summary(turn, summary).await.map(|()| true);
         }
-        self.checkouts.begin(job_id, epoch).await?;
+        self.checkouts.begin(job_id, epoch)?;
         let started = Instant::now();
         let environment = environment(&self.path, &checkout.home).behind(checkout.sandbox.clone());
         let context = ToolContext {
@@ -110,7 +110,7 @@ impl Step {
     async fn end_step(&self, turn: &Turn<'_>, acted: &steps::Acted<'_>) -> Result<(), HandlerError> {
         steps::store_results(&self.db, turn.job_id(), turn.epoch, acted).await.map_err(failure::of_store)?;
         fail_point!(AfterResults);
-        Ok(self.checkouts.end(turn.job_id(), turn.epoch, turn.step_no()).await?)
+        Ok(self.checkouts.end(turn.job_id(), turn.epoch, turn.step_no())?)
     }
 }
 

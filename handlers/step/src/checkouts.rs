@@ -87,7 +87,7 @@ impl Checkouts {
         let job = &work.job;
         let folder = self.folder(job.job_id, epoch);
         let done = work.steps.iter().filter(|step| step.results.is_some()).map(|step| step.step_no.unsigned_abs()).max().unwrap_or(0);
-        if read_marker(&folder).await == Some(done)
+        if read_marker(&folder) == Some(done)
             && let Some(checkout) = Checkout::open(&self.git, &folder).await.map_err(failure::of_git)?
             && self.walls.stand(&folder, checkout.workspace())?
         {
@@ -140,7 +140,7 @@ impl Checkouts {
         };
         steps::prepared(db, job.job_id, epoch, prepared).await.map_err(failure::of_store)?;
         fail_point!(AfterPrepared);
-        self.end(job.job_id, epoch, done).await?;
+        self.end(job.job_id, epoch, done)?;
         Ok(opened)
     }
 
@@ -176,15 +176,15 @@ impl Checkouts {
     }
 
     /// From now on the checkout is in no known state.
-    pub(crate) async fn begin(&self, job_id: JobId, epoch: Epoch) -> anyhow::Result<()> {
+    pub(crate) fn begin(&self, job_id: JobId, epoch: Epoch) -> anyhow::Result<()> {
         let marker = marker(&self.folder(job_id, epoch));
-        tokio::fs::remove_file(&marker).await.with_context(|| format!("cannot remove {}", marker.display()))
+        std::fs::remove_file(&marker).with_context(|| format!("cannot remove {}", marker.display()))
     }
 
     /// The checkout is as it is after step `step_no`, which is stored.
-    pub(crate) async fn end(&self, job_id: JobId, epoch: Epoch, step_no: u32) -> anyhow::Result<()> {
+    pub(crate) fn end(&self, job_id: JobId, epoch: Epoch, step_no: u32) -> anyhow::Result<()> {
         let marker = marker(&self.folder(job_id, epoch));
-        tokio::fs::write(&marker, step_no.to_string()).await.with_context(|| format!("cannot write {}", marker.display()))
+        std::fs::write(&marker, step_no.to_string()).with_context(|| format!("cannot write {}", marker.display()))
     }
 
     /// The leases that have a checkout here.
@@ -258,12 +258,13 @@ fn home(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(home)
 }
 
+/// It holds a number: to hand its reading or writing to another thread would take longer.
 fn marker(folder: &Path) -> PathBuf {
     folder.join("at-step")
 }
 
-async fn read_marker(folder: &Path) -> Option<u32> {
-    tokio::fs::read_to_string(marker(folder)).await.ok()?.parse().ok()
+fn read_marker(folder: &Path) -> Option<u32> {
+    std::fs::read_to_string(marker(folder)).ok()?.parse().ok()
 }
 
 /// What belongs to the user of a slot is removed by that user.

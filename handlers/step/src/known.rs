@@ -18,6 +18,8 @@ pub(crate) struct Known {
     epoch: Epoch,
     pub work: Work,
     pub history: Vec<PastStep>,
+    /// The request of its newest step, as it was sent.
+    pub sent: Option<String>,
 }
 
 /// The jobs that were left after a step. Cheap to clone; clones share them.
@@ -35,14 +37,14 @@ impl Memory {
     /// of it, and any other worker reads, may have lost a secret on the way.
     pub(crate) fn keep(&self, turn: Turn<'_>) {
         let (job_id, epoch, newest) = (turn.job_id(), turn.epoch, turn.step_no());
-        let (mut work, mut history) = (turn.work, turn.history);
+        let Turn { mut work, mut history, sent, .. } = turn;
         work.steps.retain(|step| step.step_no.unsigned_abs() < newest);
         history.retain(|step| step.step_no < newest);
         self.with(|jobs| {
             if jobs.len() >= MOST {
                 jobs.clear();
             }
-            jobs.insert(job_id, Known { epoch, work, history });
+            jobs.insert(job_id, Known { epoch, work, history, sent });
         });
     }
 

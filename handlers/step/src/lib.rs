@@ -111,9 +111,10 @@ impl Handler for Step {
     type Response = StepResponse;
 
     async fn handle(&self, ctx: Ctx, request: StepRequest) -> Result<StepResponse, HandlerError> {
-        let (work, history) = match self.memory.take(request.job_id, request.epoch) {
-            Some(known) => (steps::load_since(&self.db, request.job_id, request.epoch, known.work).await, known.history),
-            None => (steps::load(&self.db, request.job_id, request.epoch).await, Vec::new()),
+        let loaded = Instant::now();
+        let (work, history, sent) = match self.memory.take(request.job_id, request.epoch) {
+            Some(known) => (steps::load_since(&self.db, request.job_id, request.epoch, known.work).await, known.history, known.sent),
+            None => (steps::load(&self.db, request.job_id, request.epoch).await, Vec::new(), None),
         };
         let work = work.map_err(failure::of_store)?;
         if let Some(outcome) = work.outcome_pending {
@@ -122,7 +123,7 @@ impl Handler for Step {
         if work.cancel_requested {
             return Ok(StepResponse::Done { outcome: Outcome::Stopped });
         }
-        let mut turn = self.turn(request, work, history)?;
+        let mut turn = Turn { loaded, sent, ..self.turn(request, work, history)? };
         if let Some(end) = self.ending(&turn).await? {
             return Ok(end);
         }
@@ -162,6 +163,10 @@ struct Turn<'a> {
     history: Vec<PastStep>,
     /// Whether the newest reply was asked to be a summary; `None` = it was stored when we came.
     asks_summary: Option<bool>,
+    /// Since when `work` is what the database says.
+    loaded: Instant,
+    /// The request of the newest step, where this process has sent it under the same lease.
+    sent: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -288,7 +293,19 @@ impl Step {
             network: None,
             handed_over,
         };
-        Ok(Turn { epoch: request.epoch, model, provider, replaceable, caps, brief, history, asks_summary: None, work })
+        Ok(Turn {
+            epoch: request.epoch,
+            model,
+            provider,
+            replaceable,
+            caps,
+            brief,
+            history,
+            asks_summary: None,
+            loaded: Instant::now(),
+            sent: None,
+            work,
+        })
     }
 
     /// The mode's first model whose provider is configured and not down.

@@ -18,7 +18,7 @@ use crate::Step;
 
 /// How long what the database said is believed: a machine that is busy, or a process that was frozen, may come to the call much
 /// later.
-const FRESH: Duration = Duration::from_millis(500);
+pub(crate) const FRESH: Duration = Duration::from_millis(500);
 /// How often a database that is away is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
 

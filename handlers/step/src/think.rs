@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::stops::Objection;
+use crate::stops::{FRESH, Objection};
 use crate::{Step, StepResponse, Turn, decode};
 
 /// How often a call that was asked to end looks whether a person asked, and how often a write is repeated
@@ -46,8 +46,11 @@ impl Step {
     pub(crate) async fn think(&self, ctx: &Ctx, turn: &mut Turn<'_>) -> Result<Thought, HandlerError> {
         let call = match turn.caps.left(&turn.work.spent) {
             Ok(left) => {
-                let hints = steps::hints(&self.db, turn.job_id()).await.map_err(failure::of_store)?;
-                self.plan(turn, &hints, &left)?
+                // What came while the checkout was made is to reach this call.
+                if turn.loaded.elapsed() > FRESH {
+                    steps::hear(&self.db, &mut turn.work).await.map_err(failure::of_store)?;
+                }
+                self.plan(turn, &left)?
             }
             Err(cap) => Err(cap),
         };
@@ -148,6 +151,7 @@ impl Step {
             step_no,
             model,
             request: &call.body,
+            before: turn.sent.as_deref(),
             reply: &raw,
             took,
             reservation: (number, reserved),
@@ -162,6 +166,7 @@ impl Step {
         store(&self.db, turn, &answer).await?;
         fail_point!(AfterReply);
         turn.asks_summary = Some(call.asks_summary);
+        turn.sent = Some(call.body);
         remember(turn, step_no.unsigned_abs(), reply, cost, took);
         Ok(Thought::Stored)
     }
@@ -178,9 +183,9 @@ impl Step {
     }
 
     /// Builds the request and fits it into what is left: output is cut to the caps.
-    fn plan(&self, turn: &Turn<'_>, hints: &[StoredHint], left: &Caps) -> Result<Result<Call, CapReached>, HandlerError> {
+    fn plan(&self, turn: &Turn<'_>, left: &Caps) -> Result<Result<Call, CapReached>, HandlerError> {
         let hint = |hint: &StoredHint| Hint { before_step: hint.before_step.unsigned_abs(), text: hint.text.clone() };
-        let hints: Vec<Hint> = hints.iter().map(hint).collect();
+        let hints: Vec<Hint> = turn.work.hints.iter().map(hint).collect();
         let prompt = agent::request(&turn.brief, self.tools.of(turn.brief.kind), &turn.history, &hints, turn.model);
         let body = turn.provider.encode(&prompt.request).map_err(failure::of_llm)?;
         let estimate = agent::estimate(&prompt, &body, turn.model).map_err(|full| HandlerError::Invalid(full.to_string()))?;

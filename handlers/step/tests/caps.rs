@@ -82,7 +82,8 @@ async fn what_is_reserved_never_passes_the_money_and_output_is_cut_to_what_is_le
     let reserved: i64 = world.test.value(&format!("select data ->> 'reserved_microusd' {called}")).await.parse().unwrap();
     let max_output: i64 = world.test.value(&format!("select data ->> 'max_output' {called}")).await.parse().unwrap();
     assert!((5_000..=6_000).contains(&reserved) && max_output < 3_000, "{reserved} {max_output}");
-    let sent: Value = serde_json::from_str(&world.test.value("select request from steps where half = 'reply'").await).unwrap();
+    let sent: Value =
+        serde_json::from_str(&world.test.value("select request_of(job_id, step_no) from steps where half = 'reply'").await).unwrap();
     assert_eq!(sent["max_output"], max_output);
 }
 

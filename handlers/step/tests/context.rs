@@ -109,7 +109,8 @@ async fn another_worker_rebuilds_the_same_requests_and_keeps_a_summary_that_was_
     let world = world().await;
     let (first, _) = worker(&world, "first");
     let (job_id, mut epoch) = world.job(new_job()).await;
-    let asked = "select coalesce(bool_or(request like '%is about to be shortened%'), false) from steps where half = 'reply'";
+    let asked =
+        "select coalesce(bool_or(request_of(job_id, step_no) like '%is about to be shortened%'), false) from steps where half = 'reply'";
     while world.test.value(asked).await != "true" {
         assert!(matches!(first.step(job_id, epoch).await.unwrap(), StepResponse::Continue { .. }));
     }

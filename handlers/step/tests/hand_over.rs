@@ -55,7 +55,7 @@ async fn a_genius_goes_on_where_the_mechanic_went_in_circles() {
 
     let epoch = world.claim(job_id).await;
     assert_eq!(genius.step(job_id, epoch).await.unwrap(), StepResponse::Continue { step_no: 12 });
-    let request = world.test.value("select request from steps where step_no = 12 and half = 'reply'").await;
+    let request = world.test.value("select request_of(job_id, step_no) from steps where step_no = 12 and half = 'reply'").await;
     assert!(request.contains("The team's mechanic worked on this before you") && request.contains("- shell {"), "{request}");
     assert_eq!(request.matches(r#""role":"assistant""#).count(), 0, "its own conversation begins here");
     let said = world.test.value("select results from steps where step_no = 12 and half = 'results'").await;

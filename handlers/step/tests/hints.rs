@@ -11,7 +11,8 @@ const HINT: &str = "the rounding is in price.py";
 impl World {
     /// How often the request of a step says the hint.
     async fn said(&self, step_no: u32) -> usize {
-        let request = self.test.value(&format!("select request from steps where step_no = {step_no} and half = 'reply'")).await;
+        let request =
+            self.test.value(&format!("select request_of(job_id, step_no) from steps where step_no = {step_no} and half = 'reply'")).await;
         request.matches(HINT).count()
     }
 }

@@ -53,7 +53,7 @@ async fn a_test_that_listens_works_where_the_operator_allows_loopback() {
     worker.step(job_id, epoch).await.unwrap();
     let said = said(&world, 1).await;
     assert!(said.contains("talked"), "{said}");
-    let asked = world.test.value("select request::text from steps where step_no = 1 and half = 'reply'").await;
+    let asked = world.test.value("select request_of(job_id, step_no) from steps where step_no = 1 and half = 'reply'").await;
     assert!(asked.contains("$CODETEAM_PORTS"), "the model is told: {asked}");
 }
 

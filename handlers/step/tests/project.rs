@@ -19,7 +19,7 @@ async fn world(file: &str) -> World {
 
 /// The request of a step, as it was sent.
 async fn request(world: &World, step_no: u32) -> String {
-    world.test.value(&format!("select request from steps where step_no = {step_no} and half = 'reply'")).await
+    world.test.value(&format!("select request_of(job_id, step_no) from steps where step_no = {step_no} and half = 'reply'")).await
 }
 
 #[tokio::test]

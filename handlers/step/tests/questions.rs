@@ -49,7 +49,7 @@ async fn the_answer_wakes_the_job_and_the_model_reads_it() {
     let epoch = world.claim(job_id).await;
     assert_eq!(needs_human(worker.drive(job_id, epoch).await.unwrap()), None);
     assert_eq!(worker.calls(), [(1, 1), (2, 1), (3, 1)]);
-    let request = world.test.value("select request from steps where step_no = 3 and half = 'reply'").await;
+    let request = world.test.value("select request_of(job_id, step_no) from steps where step_no = 3 and half = 'reply'").await;
     assert!(request.contains("The question was put to a person") && request.contains("the one in euros"), "{request}");
 }
 

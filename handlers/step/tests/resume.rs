@@ -44,7 +44,7 @@ async fn a_worker_that_remembers_the_history_sends_what_one_that_reads_it_sends(
     let replies = json!([shell("printf 'a\\0b'"), write("a.txt", "one\n"), shell("cat a.txt"), shell("false"), finish()]);
     let (job_id, epoch) = world.job(new_job()).await;
     assert!(is_success(&world.worker("one", replies.clone()).drive(job_id, epoch).await.unwrap()));
-    let requests = "select string_agg(request, E'\n' order by step_no) from steps where half = 'reply' and job_id = ";
+    let requests = "select string_agg(request_of(job_id, step_no), E'\n' order by step_no) from steps where half = 'reply' and job_id = ";
     let remembered = world.test.value(&format!("{requests}'{job_id}'")).await;
     let (job_id, mut epoch) = world.job(new_job()).await;
     for step_no in 1..=5 {
@@ -70,7 +70,7 @@ async fn a_worker_that_goes_on_reads_of_its_history_only_what_came_since() {
     // Past the trigger that keeps what is stored as it is.
     world.test.execute("set session_replication_role = replica; update steps set reply = 'no reply' where step_no = 1 and half = 'reply'; set session_replication_role = origin").await;
     assert!(is_success(&worker.step(job_id, epoch).await.unwrap()));
-    let request = world.test.value("select request from steps where step_no = 4 and half = 'reply'").await;
+    let request = world.test.value("select request_of(job_id, step_no) from steps where step_no = 4 and half = 'reply'").await;
     assert!(["first", "second", "third"].iter().all(|word| request.contains(&format!("echo {word}"))), "{request}");
     worker.step.forget(job_id, epoch).await;
     let error = worker.step(job_id, epoch).await.unwrap_err();
@@ -90,6 +90,7 @@ async fn stored_reply(world: &World, job_id: JobId, epoch: Epoch, call: Value) {
         step_no: 1,
         model: "scripted",
         request: "{}",
+        before: None,
         reply: &reply.to_string(),
         took: Duration::from_millis(5),
         reservation: (reservation, MicroUsd(100)),

@@ -39,7 +39,7 @@ async fn a_review_sees_the_change_and_hands_in_comments_that_fit_it() {
     let StepResponse::Done { outcome: Outcome::Succeeded { finish } } = worker.drive(job_id, epoch).await.unwrap() else { panic!() };
     let expected = ReviewComment { path: "price.py".into(), line: 2, side: Side::Left, severity: Severity::High, body: "Why 2?".into() };
     assert_eq!(finish.comments, [expected]);
-    let request = world.test.value("select request from steps where step_no = 1 and half = 'reply'").await;
+    let request = world.test.value("select request_of(job_id, step_no) from steps where step_no = 1 and half = 'reply'").await;
     assert!(request.contains("     2 -     return 1\\n     2 +     return 2"), "{request}");
     assert!(!request.contains("later.py"), "what main did since is not under review");
     // The branch's own advice is part of the change, not advice.
@@ -112,7 +112,7 @@ async fn a_change_of_a_pull_request_starts_from_its_head_and_heeds_the_advice_of
     assert_eq!(world.test.value("select base_commit from jobs").await, world.repository.git(&["rev-parse", "feature"]).await);
     let began = world.repository.git(&["merge-base", "feature", "main"]).await;
     assert_eq!(world.test.value("select data ->> 'against' from events where kind = 'prepared'").await, began);
-    let request = world.test.value("select request from steps where step_no = 1 and half = 'reply'").await;
+    let request = world.test.value("select request_of(job_id, step_no) from steps where step_no = 1 and half = 'reply'").await;
     assert!(request.contains(">\\nCount in cents."), "the branch's own advice is what the pull request changes: {request}");
     assert!(request.contains("     2 +     return 2"), "what the pull request does is shown: {request}");
 }

@@ -72,7 +72,7 @@ async fn the_instructions_of_the_base_commit_and_the_request_reach_the_model() {
     };
     let (job_id, epoch) = world.job(NewJob { input, ..new_job() }).await;
     worker.drive(job_id, epoch).await.unwrap();
-    let second = world.test.value("select request from steps where step_no = 2 and half = 'reply'").await;
+    let second = world.test.value("select request_of(job_id, step_no) from steps where step_no = 2 and half = 'reply'").await;
     for words in ["Prefer whole cents.", "Fix the rounding", "Totals are a cent off."] {
         assert!(second.contains(words), "{words}");
     }

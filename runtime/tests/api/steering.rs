@@ -23,6 +23,7 @@ async fn a_job_is_shown_with_its_steps_events_and_ledger() {
         step_no: 1,
         model: "scripted",
         request: "q",
+        before: None,
         reply: "a",
         took: Duration::from_millis(12),
         reservation: (reservation, MicroUsd(900)),

@@ -7,6 +7,7 @@ use serde_json::json as object;
 use sqlx::types::Json;
 
 use super::millis;
+use super::parts::Part;
 use crate::budgets::BudgetUse;
 use crate::json::{json, verbatim};
 use crate::ledger::{LateSettlement, settle_late};
@@ -59,6 +60,8 @@ pub struct Answered<'a> {
     pub model: &'a str,
     /// The request body, verbatim.
     pub request: &'a str,
+    /// The request body of the step before, where the caller has stored it: what the two have in common is not stored again.
+    pub before: Option<&'a str>,
     /// The reply body, verbatim.
     pub reply: &'a str,
     /// How long the call took.
@@ -85,14 +88,16 @@ pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered
         "duration_ms": took_ms, "tools": answer.tools,
     }));
     let [uncached_input, cache_read, cache_write, output] = tokens(&answer.usage);
+    let request = verbatim(answer.request);
+    let part = Part::of(&request, &verbatim(answer.before.unwrap_or_default()));
     let moved = sqlx::query_file!(
         "sql/store_reply.sql",
         job_id.0,
         epoch.0,
         answer.step_no,
         answer.model,
-        verbatim(answer.request),
-        verbatim(answer.reply),
+        part.middle,
+        &*verbatim(answer.reply),
         took_ms,
         answer.reservation.0,
         answer.reservation.1.0,
@@ -102,6 +107,8 @@ pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered
         cache_write,
         output,
         data,
+        part.head,
+        part.tail,
     );
     held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
 }
