@@ -47,16 +47,11 @@ chaos: ## Kill, freeze and starve real processes for hours, and check that nothi
 	@$(CARGO) build --locked --package chaos
 	@target/debug/chaos $(or $(ARGS),all --report target/chaos.json)
 
-# The suite brings PostgreSQL 18; whatever else Debian's packages have put on the machine has to understand the same SQL.
-OTHER_POSTGRES := $(filter-out /usr/lib/postgresql/18/bin,$(wildcard /usr/lib/postgresql/*/bin))
 HANDLERS := $(notdir $(patsubst %/,%,$(wildcard handlers/*/)))
 
 .PHONY: test-postgres
 test-postgres: ## Run the tests of the store and the handlers on every other PostgreSQL of this machine (part of test)
-	@for bin in $(OTHER_POSTGRES); do \
-		$$bin/postgres --version || exit 1; \
-		DATABASE_URL= CODETEAM_POSTGRES_BIN=$$bin $(CARGO) test --locked --package store $(HANDLERS:%=--package %) || exit 1; \
-	done
+	@CARGO="$(CARGO)" scripts/test-postgres.sh store $(HANDLERS)
 
 .PHONY: check
 check: tools ## Formatting, lints, documentation, template: no warnings
