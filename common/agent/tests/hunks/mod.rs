@@ -92,7 +92,7 @@ const GOALS: &[(&str, f64)] = &[
     ("edit: old without indentation", 0.98),
     (FLAT_EDIT, 0.95),
     ("edit: stale", 0.9),
-    ("edit: stale number", 0.8),
+    ("edit: stale number", 0.3),
     ("patch: one hunk", 0.97),
     ("patch: one hunk, with @@", 0.985),
     ("patch: one hunk, with numbers", 0.99),
