@@ -1,12 +1,11 @@
 //! Databases for a while: nobody waits for ever for their end.
 
-use std::time::Instant;
-
 use futures_util::StreamExt;
 use sqlx::postgres::PgRow;
 use store::StoreError;
 use store::scratch::Scratch;
 use testkit::TestDb;
+use tokio::time::Instant;
 
 use crate::seconds;
 
