@@ -18,16 +18,24 @@ const ID: &str = "ai-coding-team/dev/GITHUB_APP_ID";
 const KEY: &str = "ai-coding-team/dev/GITHUB_APP_PRIVATE_KEY";
 const HOOK: &str = "ai-coding-team/dev/GITHUB_WEBHOOK_SECRET";
 
-/// A Secrets Manager: entries, empty or not, and one that nobody may write.
+/// A Secrets Manager.
 #[derive(Clone, Default)]
-struct Entries(Arc<Mutex<(BTreeMap<String, String>, Option<&'static str>)>>);
+struct Entries(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+struct Held {
+    /// By their names; an empty one has no value.
+    entries: BTreeMap<String, String>,
+    /// The one that nobody may write.
+    locked: Option<&'static str>,
+}
 
 impl Respond for Entries {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let asked: Value = serde_json::from_slice(&request.body).unwrap();
         let (id, action) = (asked["SecretId"].as_str().unwrap(), request.headers["x-amz-target"].to_str().unwrap());
         let refused = |code: &str, why: &str| ResponseTemplate::new(400).set_body_json(json!({ "__type": code, "message": why }));
-        let (entries, locked) = &mut *self.0.lock().unwrap();
+        let Held { entries, locked } = &mut *self.0.lock().unwrap();
         let Some(value) = entries.get_mut(id) else { return refused("ResourceNotFoundException", "can't find the specified secret") };
         let told = match action.strip_prefix("secretsmanager.").unwrap() {
             "DescribeSecret" => json!({ "Name": id }),
@@ -49,26 +57,26 @@ impl Entries {
     /// As the template makes them, and where they are.
     async fn empty() -> (Self, MockServer) {
         let (entries, server) = (Self::default(), MockServer::start().await);
-        entries.0.lock().unwrap().0.extend([ID, KEY, HOOK].map(|id| (id.to_owned(), String::new())));
+        entries.0.lock().unwrap().entries.extend([ID, KEY, HOOK].map(|id| (id.to_owned(), String::new())));
         Mock::given(method("POST")).respond_with(entries.clone()).mount(&server).await;
         (entries, server)
     }
 
     fn held(&self) -> BTreeMap<String, String> {
-        self.0.lock().unwrap().0.clone()
+        self.0.lock().unwrap().entries.clone()
     }
 
     /// From now on nobody may write `id`.
     fn lock(&self, id: Option<&'static str>) {
-        self.0.lock().unwrap().1 = id;
+        self.0.lock().unwrap().locked = id;
     }
 
     fn put(&self, id: &str, value: &str) {
-        self.0.lock().unwrap().0.insert(id.to_owned(), value.to_owned());
+        self.0.lock().unwrap().entries.insert(id.to_owned(), value.to_owned());
     }
 
     fn remove(&self, id: &str) {
-        self.0.lock().unwrap().0.remove(id);
+        self.0.lock().unwrap().entries.remove(id);
     }
 }
 
