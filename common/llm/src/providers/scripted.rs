@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::until;
-use crate::{LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, Turn};
+use crate::{LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, ToolSpec, Turn};
 
 const NAME: ProviderName = ProviderName::Scripted;
 
@@ -92,6 +92,18 @@ enum Stop {
     ToolUse,
     MaxTokens,
     Refusal,
+}
+
+/// The verbatim request. What differs from step to step stands behind the conversation, as with most vendors: the beginning that it shares
+/// with the one before is not stored again.
+#[derive(Serialize)]
+struct Asked<'a> {
+    model: &'a str,
+    system: &'a str,
+    tools: &'a [ToolSpec],
+    turns: Vec<Value>,
+    max_output: u64,
+    step_no: u32,
 }
 
 /// The verbatim reply that this provider makes.
@@ -165,11 +177,14 @@ impl Provider for Scripted {
 
     fn encode(&self, request: &ModelRequest) -> Result<String, LlmError> {
         request.check().map_err(|message| LlmError::BadRequest { provider: NAME, message })?;
-        let turns: Vec<Value> = request.turns.iter().map(turn).collect();
-        let ModelRequest { model, step_no, system, tools, max_output, .. } = request;
-        let body =
-            json!({ "model": model, "step_no": step_no, "max_output": max_output, "system": system, "tools": tools, "turns": turns });
-        Ok(body.to_string())
+        to_json(&Asked {
+            model: &request.model,
+            system: &request.system,
+            tools: &request.tools,
+            turns: request.turns.iter().map(turn).collect(),
+            max_output: request.max_output,
+            step_no: request.step_no,
+        })
     }
 
     async fn call(&self, body: &str, request: &ModelRequest, deadline: Instant, cancel: &CancellationToken) -> Result<String, LlmError> {
