@@ -177,7 +177,9 @@ impl World {
 
     /// What was sent to the model, from the first call of the job to the last.
     pub async fn requests(&self, job_id: &str) -> Vec<String> {
-        let all = format!("select json_agg(request_of(job_id, step_no) order by step_no) from steps where half = 'reply' and job_id = '{job_id}'");
+        let all = format!(
+            "select json_agg(request_of(job_id, step_no) order by step_no) from steps where half = 'reply' and job_id = '{job_id}'"
+        );
         serde_json::from_str(&self.db.value(&all).await).unwrap()
     }
 }

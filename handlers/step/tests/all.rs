@@ -102,13 +102,6 @@ impl World {
     async fn halves(&self) -> String {
         self.test.value("select string_agg(step_no || ' ' || half, ', ' order by step_no, half) from steps").await
     }
-
-    /// Until the query says `true`.
-    async fn until(&self, query: &str) {
-        while self.test.value(query).await != "true" {
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 /// A process that works on jobs.
@@ -148,6 +141,13 @@ impl Worker {
 
     fn workspace(&self, job_id: JobId, epoch: Epoch) -> PathBuf {
         self.checkouts.join(format!("{job_id}-{epoch}")).join("workspace")
+    }
+
+    /// Waits until a call is under way: its money is held back a moment before.
+    async fn model_is_asked(&self) {
+        while self.calls().is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn calls(&self) -> Vec<(u32, u32)> {

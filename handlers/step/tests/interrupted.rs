@@ -21,8 +21,6 @@ fn slow(mut reply: Value, delay_ms: u64) -> Value {
     reply
 }
 
-const IN_FLIGHT: &str = "select exists (select from ledger)";
-
 #[tokio::test]
 async fn a_stop_ends_a_model_call() {
     let world = World::new().await;
@@ -30,7 +28,7 @@ async fn a_stop_ends_a_model_call() {
     let (job_id, epoch) = world.job(new_job()).await;
     let cancel = CancellationToken::new();
     let stop = async {
-        world.until(IN_FLIGHT).await;
+        worker.model_is_asked().await;
         queue::stop(&world.test.db, job_id).await.unwrap();
         cancel.cancel();
         Instant::now()
@@ -105,7 +103,7 @@ async fn a_shutdown_waits_for_the_reply_that_is_paid_and_stores_it() {
     let (job_id, epoch) = world.job(new_job()).await;
     let cancel = CancellationToken::new();
     let shutdown = async {
-        world.until(IN_FLIGHT).await;
+        worker.model_is_asked().await;
         cancel.cancel();
     };
     let (response, ()) = tokio::join!(worker.step_until(job_id, epoch, &cancel), shutdown);
@@ -120,7 +118,7 @@ async fn a_worker_that_lost_its_lease_while_the_model_thought_only_settles_what_
     let worker = world.worker("a", json!([slow(shell("touch forbidden"), 800)]));
     let (job_id, epoch) = world.job(new_job()).await;
     let lose = async {
-        world.until(IN_FLIGHT).await;
+        worker.model_is_asked().await;
         world.take_over(job_id).await
     };
     let (response, theirs) = tokio::join!(worker.step(job_id, epoch), lose);
