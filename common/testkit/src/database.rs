@@ -77,6 +77,24 @@ impl TestDb {
     }
 }
 
+/// A server of a test's own, for what all others on the shared one would feel.
+pub struct TestServer(PrivatePostgres);
+
+impl TestServer {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When none can be had.
+    pub async fn start() -> Self {
+        Self(PrivatePostgres::start(private_server(), &mut |_| ()).await.expect("tests need a PostgreSQL"))
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> Secret {
+        Secret::new(self.0.url())
+    }
+}
+
 /// A transaction that a test holds open for as long as it likes.
 pub struct Open(Transaction<'static, Postgres>);
 

@@ -11,7 +11,7 @@ mod tls;
 mod words;
 
 pub use build::{new_job, usage};
-pub use database::{Open, TestDb};
+pub use database::{Open, TestDb, TestServer};
 pub use model::{Answer, Hold, ModelStub};
 pub use pooler::Pooler;
 pub use repository::{PATH, Repository};
