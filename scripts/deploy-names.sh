@@ -25,20 +25,25 @@ choose_environment() {
     esac
 }
 
-# Of a command that takes one environment and --dry-run, and nothing else: only_environment HOW ARGUMENTS.
-only_environment() {
+# Sets `dry` where --dry-run is among ARGUMENTS, and `words` to what is no option: read_words HOW ARGUMENTS.
+read_words() {
     local how=$1 argument
     shift
-    environment=
+    words=()
     for argument in "$@"; do
         case $argument in
             --dry-run) dry=1 ;;
             -*) usage "$how" ;;
-            *) [ -z "$environment" ] || usage "$how"; environment=$argument ;;
+            *) words+=("$argument") ;;
         esac
     done
-    [ -n "$environment" ] || usage "$how"
-    choose_environment "$environment"
+}
+
+# Of a command that takes one environment and --dry-run, and nothing else: only_environment HOW ARGUMENTS.
+only_environment() {
+    read_words "$@"
+    [[ ${#words[@]} -eq 1 && -n ${words[0]} ]] || usage "$1"
+    choose_environment "${words[0]}"
 }
 
 # `need TOOL HOW`: every tool that is missing is named, with what installs it, before anything is done.

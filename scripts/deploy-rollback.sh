@@ -8,14 +8,7 @@ command_name=rollback dry=
 . scripts/deploy-names.sh
 
 how="make rollback SERVICE=dashboard REVISION=41 (ENV=dev, else prod; SERVICE one of ${services[*]}; no REVISION lists them)"
-words=()
-for argument in "$@"; do
-    case $argument in
-        --dry-run) dry=1 ;;
-        -*) usage "$how" ;;
-        *) words+=("$argument") ;;
-    esac
-done
+read_words "$how" "$@"
 [ ${#words[@]} -ge 2 ] && [ ${#words[@]} -le 3 ] || usage "$how"
 choose_environment "${words[0]}"
 service=${words[1]} revision=${words[2]:-}
