@@ -1,6 +1,6 @@
 -- $1 job, $2 epoch, $3 the last step that is known in full, $4 the last event that is
 -- A row for each further step, or one without: all that changes of a job in one look.
-select queue.step_no, attempt, queue.tokens, cost_microusd, active_ms, cancel_requested, event_seq,
+select attempt, queue.tokens, cost_microusd, active_ms, cancel_requested, event_seq,
        outcome_pending as "outcome_pending: Json<Outcome>",
        beside.handed_over as "handed_over: Json<HandedOver>",
        beside.hints as "hints: Json<Vec<StoredHint>>",

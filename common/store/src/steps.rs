@@ -138,14 +138,9 @@ async fn read(db: &Db, job_id: JobId, epoch: Epoch, known: Option<Work>) -> Resu
 /// # Errors
 /// Those of the database.
 pub async fn hear(db: &Db, work: &mut Work) -> Result<(), StoreError> {
-    let newer = sqlx::query!(
-        r#"select seq, data as "hint: Json<StoredHint>" from events where job_id = $1 and seq > $2 and kind = 'hint' order by seq"#,
-        work.job.job_id.0,
-        work.heard,
-    );
-    for row in newer.fetch_all(&db.pool).await? {
-        work.heard = row.seq;
-        work.hints.push(row.hint.0);
+    for (seq, hint) in hints_after(db, work.job.job_id, work.heard).await? {
+        work.heard = seq;
+        work.hints.push(hint);
     }
     Ok(())
 }
@@ -155,11 +150,17 @@ pub async fn hear(db: &Db, work: &mut Work) -> Result<(), StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn hints(db: &Db, job_id: JobId) -> Result<Vec<StoredHint>, StoreError> {
-    let hints = sqlx::query_scalar!(
-        r#"select data as "hint: Json<StoredHint>" from events where job_id = $1 and kind = 'hint' order by seq"#,
+    Ok(hints_after(db, job_id, 0).await?.into_iter().map(|(_, hint)| hint).collect())
+}
+
+/// Those that came after the event `seq`, each with its own.
+async fn hints_after(db: &Db, job_id: JobId, seq: i64) -> Result<Vec<(i64, StoredHint)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select seq, data as "hint: Json<StoredHint>" from events where job_id = $1 and seq > $2 and kind = 'hint' order by seq"#,
         job_id.0,
+        seq,
     );
-    Ok(hints.fetch_all(&db.pool).await?.into_iter().map(|hint| hint.0).collect())
+    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|row| (row.seq, row.hint.0)).collect())
 }
 
 /// The last checkpoint of a job up to `step_no`: tree and thin pack; `None` = the workspace is still as it
