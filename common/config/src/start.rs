@@ -121,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deployments_secrets_come_from_secrets_manager_and_never_from_the_environment() {
-        let server = MockServer::start().await;
+        let server = MockServer::builder().start().await;
         let held = |text: &str| ResponseTemplate::new(200).set_body_json(json!({ "SecretString": text }));
         answer(&server, Some("DATABASE_URL"), held(&format!("postgres://u:{}@h/d", "true-Zs8nBcQ7"))).await;
         answer(&server, Some("OPENAI_API_KEY"), held("sk-true-kX9vQ2mL")).await;
@@ -143,7 +143,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_secret_that_may_not_be_read_ends_the_start_with_its_name_region_and_right() {
-        let server = MockServer::start().await;
+        let server = MockServer::builder().start().await;
         answer(&server, Some("DATABASE_URL"), refused("AccessDeniedException")).await;
         answer(&server, None, refused("ResourceNotFoundException")).await;
         let error = Settings::of(environment(&server.uri()), false).unwrap().with_held(false, &NEEDS).unwrap_err();
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_needed_is_neither_asked_for_nor_taken_from_the_environment() {
-        let server = MockServer::start().await;
+        let server = MockServer::builder().start().await;
         let held = ResponseTemplate::new(200).set_body_json(json!({ "SecretString": format!("postgres://u:{}@h/d", "true-Zs8nBcQ7") }));
         answer(&server, Some("DATABASE_URL"), held).await;
         let settings = Settings::of(environment(&server.uri()), false).unwrap().with_held(false, &[Need::Database]).unwrap();
