@@ -4,10 +4,11 @@ use domain::ledger::{ChainHash, EntryKind};
 use domain::{MicroUsd, Usage};
 use serde_json::json;
 use store::ledger::{Verified, entries, verify};
+use store::steps::Reserve;
 use store::{StoreError, finish, steps};
 use testkit::TestDb;
 
-use crate::{COST, MODEL, RESERVED, answer, held, queued, reserve, succeeded, take_step};
+use crate::{COST, MODEL, RESERVED, answer, call, held, queued, reserve, succeeded, take_step};
 
 #[tokio::test]
 async fn the_chain_that_the_database_computes_is_the_domains() {
@@ -53,6 +54,28 @@ async fn a_reservation_counts_in_full_until_it_is_settled_or_released() {
         (EntryKind::Released, Some(3), MicroUsd::ZERO),
     ];
     assert_eq!(rows, expected);
+}
+
+#[tokio::test]
+async fn what_is_no_ledger_row_gets_no_hash_and_is_not_written() {
+    let test = TestDb::new().await;
+    let (job_id, epoch) = held(&test.db).await;
+    let before = crate::dump(&test).await;
+    let reserve = call(1);
+    for no_row in [
+        Reserve { cost_microusd: MicroUsd(-1), ..reserve },
+        Reserve { model: "", ..reserve },
+        // The fields are hashed with line ends between them.
+        Reserve { model: "a\n1", ..reserve },
+    ] {
+        let refused = steps::reserve(&test.db, job_id, epoch, no_row).await;
+        assert!(matches!(refused, Err(StoreError::Database(_))), "{no_row:?}: {refused:?}");
+        assert_eq!(crate::dump(&test).await, before, "{no_row:?}");
+    }
+    let hashes = "concat_ws(' ', ledger_hash('', gen_random_uuid(), 1, now(), kind, 1, closes, 'm', tokens, 0, 0, 0, 0) is not null)";
+    let rows = "(values ('reserved', null::bigint, 0), ('settled', 1, 0), ('reserved', 1, 0), ('settled', null, 0), ('spent', 1, 0), ('settled', 1, -1))";
+    let hashed = test.value(&format!("select string_agg({hashes}, ' ') from {rows} as rows (kind, closes, tokens)")).await;
+    assert_eq!(hashed, "t t f f f f");
 }
 
 #[tokio::test]
