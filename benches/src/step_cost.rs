@@ -1,6 +1,8 @@
 //! What a step costs beside its model and its tools, against the commits that it cannot do without.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +13,13 @@ use serde_json::{Value, json};
 use testkit::TestDb;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber;
+use tracing::span::{Attributes, Id};
+use tracing::{Dispatch, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::figures::{Figures, micros, show, table, verdict};
 
@@ -22,13 +31,44 @@ const STEPS: usize = 20;
 const GOAL: f64 = 2.0;
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// The spans in which a step is the model's or a tool's.
+const THEIRS: [&str; 2] = ["model_call", "tool"];
+
 /// What one step took.
 struct Sample {
+    /// Without its model and its tool.
     step: Duration,
+    /// Its model, which is a script, and its tool.
+    theirs: Duration,
     /// One-row commits, made right before it.
     commits: Vec<Duration>,
     /// Transactions that wrote while it ran.
     transactions: u64,
+}
+
+/// Adds up how long the spans of [`THEIRS`] last.
+#[derive(Clone, Default)]
+struct Stopwatch(Arc<AtomicU64>);
+
+impl Stopwatch {
+    /// What was added up since it was last asked.
+    fn take(&self) -> Duration {
+        Duration::from_nanos(self.0.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Stopwatch {
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, context: LayerContext<'_, S>) {
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(Instant::now());
+        }
+    }
+
+    fn on_close(&self, id: Id, context: LayerContext<'_, S>) {
+        let began = context.span(&id).and_then(|span| span.extensions().get::<Instant>().copied());
+        let took = began.map_or(0, |began| u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.0.fetch_add(took, Ordering::Relaxed);
+    }
 }
 
 /// Measures and prints.
@@ -53,9 +93,12 @@ pub(crate) async fn run() -> Result<()> {
     let db = TestDb { db: services.db().await?, url };
     db.execute("create table one_row (number bigint not null)").await;
     let registry = codeteam::registry::all(&services).await?;
+    let stopwatch = Stopwatch::default();
+    let theirs = stopwatch.clone().with_filter(filter_fn(|span| THEIRS.contains(&span.name())));
+    let listener = Dispatch::new(tracing_subscriber::registry().with(theirs));
     let mut samples = Vec::new();
     for job in 0..=JOBS {
-        let measured = drive(&registry, &db, &remote).await?;
+        let measured = drive(&registry, &db, &remote, &stopwatch).with_subscriber(listener.clone()).await?;
         if job > 0 {
             samples.extend(measured);
         }
@@ -65,7 +108,7 @@ pub(crate) async fn run() -> Result<()> {
 }
 
 /// Takes one job through all its steps.
-async fn drive(registry: &Registry, db: &TestDb, remote: &Path) -> Result<Vec<Sample>> {
+async fn drive(registry: &Registry, db: &TestDb, remote: &Path, stopwatch: &Stopwatch) -> Result<Vec<Sample>> {
     let invoke = |name, event| async move { registry.invoke(name, Ctx::with_timeout(DEADLINE), event).await };
     let job = json!({ "repository": "acme/bench", "remote": remote, "mode": "mechanic", "input": { "title": "Read the notes" } });
     let job_id = invoke("enqueue", job).await?["job_id"].clone();
@@ -80,10 +123,12 @@ async fn drive(registry: &Registry, db: &TestDb, remote: &Path) -> Result<Vec<Sa
             commits.push(started.elapsed());
         }
         let before = transactions(db).await?;
+        stopwatch.take();
         let started = Instant::now();
         let answer = invoke("step", request.clone()).await?;
-        let step = started.elapsed();
-        let sample = Sample { step, commits, transactions: transactions(db).await? - before };
+        let took = started.elapsed();
+        let theirs = stopwatch.take();
+        let sample = Sample { step: took.saturating_sub(theirs), theirs, commits, transactions: transactions(db).await? - before };
         let next = if step_no == STEPS { "done" } else { "continue" };
         ensure!(answer["next"] == next, "step {step_no} answered {answer}");
         if step_no > 1 {
@@ -101,14 +146,19 @@ async fn transactions(db: &TestDb) -> Result<u64> {
 fn print(samples: &[Sample]) {
     let step = Figures::of(&samples.iter().map(|sample| sample.step).collect::<Vec<_>>());
     let commit = Figures::of(&samples.iter().flat_map(|sample| sample.commits.clone()).collect::<Vec<_>>());
+    let theirs = Figures::of(&samples.iter().map(|sample| sample.theirs).collect::<Vec<_>>());
     let total: u64 = samples.iter().map(|sample| sample.transactions).sum();
     let transactions = total as f64 / samples.len() as f64;
     let (p50, p99) = step.over(&commit);
-    show(&format!("\nStep: {} steps of {JOBS} jobs, without model, one cheap read-only tool call each, default durability", samples.len()));
+    show(&format!(
+        "\nStep: {} steps of {JOBS} jobs, default durability; the reply of a script and one tool call (read a line) took {} each, which is not counted",
+        samples.len(),
+        micros(theirs.p50)
+    ));
     table(&[
         ["", "p50 : a one-row commit", "p99 : a one-row commit", "p50", "p99"].map(str::to_owned).to_vec(),
         vec!["a one-row commit".to_owned(), "1.00".to_owned(), "1.00".to_owned(), micros(commit.p50), micros(commit.p99)],
-        vec!["a whole step".to_owned(), format!("{p50:.2}"), format!("{p99:.2}"), micros(step.p50), micros(step.p99)],
+        vec!["a step without model and tool".to_owned(), format!("{p50:.2}"), format!("{p99:.2}"), micros(step.p50), micros(step.p99)],
     ]);
     let ratio = p50 / transactions;
     show(&format!(

@@ -134,8 +134,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing-opentelemetry", &["codeteam"]),
     ("cap-std", &["agent"]),
     ("tree-sitter*", &["agent"]),
-    // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API.
-    ("tracing-subscriber", &["codeteam", "config", "dispatch"]),
+    // Dispatch only in its tests, which look at the spans it makes; codeteam for the log tails of the Invoke API; benches times spans.
+    ("tracing-subscriber", &["benches", "codeteam", "config", "dispatch"]),
     ("wiremock", &["aws", "config", "llm", "e2e"]),
     ("cargo_metadata", &["e2e"]),
     // A child process belongs to `process`, whichever library would start it.
