@@ -1,9 +1,12 @@
 //! The next request, rebuilt from the history.
 
-use llm::{ModelInfo, ModelRequest, Reply, StopReason, ToolResult, ToolSpec, Turn};
+use std::sync::Arc;
+
+use llm::{ModelInfo, ModelRequest, Reply, StopReason, ToolResult, Turn};
 
 use crate::context::{Context, clipped, digest, result_limit, stub, summary_limit};
 use crate::estimate::tokens;
+use crate::tools::Offer;
 use crate::{Brief, Hint, PastStep, Toolbox, prompt};
 
 /// The most output that one call may ask for: what is longer belongs in several steps, and a reply of
@@ -29,22 +32,22 @@ pub struct Prompt {
 /// module `context` says when and how. `max_output` is what the model may give; the caller lowers it to what it
 /// could reserve.
 pub fn request(brief: &Brief, tools: &Toolbox, history: &[PastStep], hints: &[Hint], model: &ModelInfo) -> Prompt {
-    let (system, specs) = (prompt::system(brief), tools.specs_for(model.provider));
-    let context = Context::of(brief, history, base(brief, &system, &specs), model);
+    let (system, offer, opening) = (prompt::system(brief), tools.offer(model.provider), opening(brief));
+    let context = Context::of(brief, history, base(&system, &offer, &opening), model);
     let shown: Vec<&PastStep> = context.shown.iter().map(|index| &history[*index]).collect();
     let before = brief.handed_over.as_ref().map_or(0, |before| before.after_step);
     let step_no = history.last().map_or(before, |step| step.step_no) + 1;
     let first = shown.first().map_or(step_no, |step| step.step_no);
-    let opening = [Some(opening(brief)), context.summary.as_deref().map(prompt::summary), hints_between(hints, 0, first)];
+    let opening = [Some(opening), context.summary.as_deref().map(prompt::summary), hints_between(hints, 0, first)];
     let mut turns = vec![Turn::User { text: paragraphs(opening).unwrap_or_default() }];
     for (index, step) in shown.iter().enumerate() {
-        turns.push(Turn::Assistant(step.reply.clone()));
+        turns.push(Turn::Assistant(Arc::clone(&step.reply)));
         let next = shown.get(index + 1).map_or(step_no, |next| next.step_no);
         turns.push(answer(step, index < context.masked, hints_between(hints, step.step_no, next), model));
     }
     let most = model.max_output.min(MOST_OUTPUT);
     let mut prompt = Prompt {
-        request: ModelRequest { model: model.name_at_provider().to_owned(), step_no, system, turns, tools: specs, max_output: most },
+        request: ModelRequest { model: model.name_at_provider().to_owned(), step_no, system, turns, tools: offer.specs, max_output: most },
         // A step is two turns; of the first one that is masked now the reply is as it was.
         unchanged: context.unchanged.map_or(0, |steps| if steps < shown.len() { 2 * steps + 2 } else { 2 * steps + 1 }),
         asks_summary: context.asks_summary,
@@ -59,7 +62,7 @@ pub fn request(brief: &Brief, tools: &Toolbox, history: &[PastStep], hints: &[Hi
 /// Whether the step after `history` is a summary: what [`Prompt::asks_summary`] said, for whoever finds its reply
 /// stored.
 pub fn wants_summary(brief: &Brief, tools: &Toolbox, history: &[PastStep], model: &ModelInfo) -> bool {
-    let base = base(brief, &prompt::system(brief), &tools.specs_for(model.provider));
+    let base = base(&prompt::system(brief), &tools.offer(model.provider), &opening(brief));
     Context::of(brief, history, base, model).asks_summary
 }
 
@@ -85,9 +88,8 @@ fn opening(brief: &Brief) -> String {
 }
 
 /// The size of what every call of the job sends, in tokens.
-fn base(brief: &Brief, system: &str, specs: &[ToolSpec]) -> u64 {
-    let specs: usize = specs.iter().map(|spec| spec.name.len() + spec.description.len() + spec.input_schema.to_string().len()).sum();
-    tokens(system.len() + specs + opening(brief).len())
+fn base(system: &str, offer: &Offer, opening: &str) -> u64 {
+    tokens(system.len() + offer.size + opening.len())
 }
 
 fn ask_for_summary(turns: &mut [Turn]) {

@@ -1,10 +1,13 @@
 //! What is stored of a job's conversation.
 
+use std::sync::{Arc, OnceLock};
+
 use domain::Finish;
 use llm::{Reply, ToolResult};
 use serde::{Deserialize, Serialize};
 
 use crate::Cleaned;
+use crate::runs::{Signature, signature};
 
 /// One step that has its reply.
 #[derive(Clone, Debug)]
@@ -12,12 +15,42 @@ pub struct PastStep {
     /// From 1, without gaps.
     pub step_no: u32,
     /// What the model said.
-    pub reply: Reply,
-    /// What the tools answered; `None` while they have not run (a worker may have been lost between).
-    pub ran: Option<ToolsRan>,
+    pub reply: Arc<Reply>,
+    pub(crate) ran: Option<ToolsRan>,
+    /// Made when first asked for: each later step compares itself with all before it.
+    signature: OnceLock<Option<Signature>>,
 }
 
 impl PastStep {
+    /// The step `step_no`, whose model said `reply`; `ran` = what the tools answered, `None` while they have not run (a worker
+    /// may have been lost between).
+    pub fn new(step_no: u32, reply: Reply, ran: Option<ToolsRan>) -> Self {
+        Self { step_no, reply: Arc::new(reply), ran, signature: OnceLock::new() }
+    }
+
+    /// What the tools answered, where they have run.
+    pub fn ran(&self) -> Option<&ToolsRan> {
+        self.ran.as_ref()
+    }
+
+    /// Takes what the tools answered.
+    pub fn set_ran(&mut self, ran: Option<ToolsRan>) {
+        if self.ran != ran {
+            (self.ran, self.signature) = (ran, OnceLock::new());
+        }
+    }
+
+    /// Takes what the model is told beside what the tools answered ([`ToolsRan::note`]).
+    pub fn set_note(&mut self, note: Option<String>) {
+        if let Some(ran) = &mut self.ran {
+            ran.note = note;
+        }
+    }
+
+    pub(crate) fn signature(&self) -> Option<Signature> {
+        *self.signature.get_or_init(|| signature(self))
+    }
+
     /// What the model wrote down about everything before this step, where the step was for that.
     pub fn summary(&self) -> Option<&str> {
         self.ran.as_ref()?.summary.as_deref()

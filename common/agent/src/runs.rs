@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use sha2::{Digest, Sha256};
+
 use crate::PastStep;
 use crate::sameness::same;
 
@@ -36,7 +38,7 @@ impl Runs {
     /// Steps that summed up are left out: they are the agent's own, not the model's way.
     pub(crate) fn of(history: &[PastStep]) -> Self {
         let history: Vec<&PastStep> = history.iter().filter(|step| step.summary().is_none()).collect();
-        let signatures: Vec<Option<String>> = history.iter().map(|step| signature(step)).collect();
+        let signatures: Vec<Option<Signature>> = history.iter().map(|step| step.signature()).collect();
         let trailing = |matches: &dyn Fn(usize) -> bool| (0..history.len()).rev().take_while(|index| matches(*index)).count();
         let newest = history.len().saturating_sub(1);
         let is_repeated = |index: usize| signatures[index].is_some() && signatures[index] == signatures[newest];
@@ -55,7 +57,7 @@ impl Runs {
 }
 
 /// How many of the newest steps are two different ones in turn.
-fn alternating(signatures: &[Option<String>]) -> usize {
+fn alternating(signatures: &[Option<Signature>]) -> usize {
     match signatures {
         [.., Some(before), Some(newest)] if before != newest => {
             2 + signatures.windows(3).rev().take_while(|three| three[0] == three[2]).count()
@@ -92,14 +94,17 @@ fn edit(step: &PastStep) -> Option<Edit<'_>> {
     Some(if edits.any(|(_, result)| !result.is_error) { Edit::Applied } else { Edit::Failed(target) })
 }
 
+/// SHA-256 of what a step asked and got.
+pub(crate) type Signature = [u8; 32];
+
 /// What a step asked and got, for comparison: `None` without calls. What differs each time by nature, such as
 /// durations, counts as the same.
-fn signature(step: &PastStep) -> Option<String> {
+pub(crate) fn signature(step: &PastStep) -> Option<Signature> {
     let ran = step.ran.as_ref()?;
     if step.reply.tool_calls.is_empty() {
         return None;
     }
     let calls = step.reply.tool_calls.iter().map(|call| format!("{} {}\n", call.name, call.input));
     let results = ran.results.iter().map(|result| same(&result.content) + "\n");
-    Some(calls.chain(results).collect())
+    Some(calls.chain(results).fold(Sha256::new(), Sha256::chain_update).finalize().into())
 }

@@ -5,7 +5,7 @@ use domain::{Caps, Usage};
 use llm::{ModelInfo, Models, Turn};
 use serde_json::json;
 
-use crate::fixture::{brief, silent, step};
+use crate::fixture::{brief, change, said, silent, step};
 
 fn model(context_window: u64) -> ModelInfo {
     ModelInfo { context_window, ..Models::builtin().lookup("claude-haiku-4-5").unwrap().clone() }
@@ -23,15 +23,15 @@ fn prompt(history: &[PastStep], window: u64) -> Prompt {
 fn read(step_no: u32, bytes: usize) -> PastStep {
     let text = format!("part {step_no}\n{}", "lorem ipsum\n".repeat(bytes / 12));
     let mut step = step(step_no, &[("shell", json!({ "command": format!("sed -n {step_no}p log") }))], &[&text]);
-    step.reply.usage = Usage { uncached_input: 500, cache_read: 4_000, ..Usage::default() };
+    said(&mut step).usage = Usage { uncached_input: 500, cache_read: 4_000, ..Usage::default() };
     step
 }
 
 /// The step that sums up, as the worker stores it.
 fn summed_up(step_no: u32, text: &str, history: &[PastStep]) -> PastStep {
     let mut step = silent(step_no);
-    step.reply.text = text.to_owned();
-    step.ran = Some(ToolsRan { summary: Some(summarised(&step.reply, history, &model(16_000))), ..ToolsRan::default() });
+    said(&mut step).text = text.to_owned();
+    step.set_ran(Some(ToolsRan { summary: Some(summarised(&step.reply, history, &model(16_000))), ..ToolsRan::default() }));
     step
 }
 
@@ -115,7 +115,7 @@ fn the_oldest_results_are_masked_first_and_the_newest_never() {
 #[test]
 fn a_result_that_no_window_holds_keeps_its_ends() {
     let mut history = vec![read(1, 100_000)];
-    history[0].ran.as_mut().unwrap().results[0].content += "the last line";
+    change(&mut history[0], |ran| ran.results[0].content += "the last line");
     let Turn::ToolResults { results, .. } = &prompt(&history, 16_000).request.turns[2] else { panic!("results follow calls") };
     assert!(results[0].content.len() < 6_100 && results[0].content.starts_with("part 1\n"));
     assert!(results[0].content.ends_with("the last line"));
@@ -145,16 +145,14 @@ fn a_model_that_gives_no_summary_gets_the_list_of_its_calls() {
 }
 
 fn silent_without_words() -> llm::Reply {
-    let mut reply = silent(1).reply;
-    reply.text.clear();
-    reply
+    llm::Reply { text: String::new(), ..silent(1).reply.as_ref().clone() }
 }
 
 #[test]
 fn where_nothing_is_cached_the_token_cap_is_the_limit() {
     let uncached = |count: u32| -> Vec<PastStep> {
         let mut history: Vec<PastStep> = (1..=count).map(|no| read(no, 9_000)).collect();
-        history.iter_mut().for_each(|step| step.reply.usage.cache_read = 0);
+        history.iter_mut().for_each(|step| said(step).usage.cache_read = 0);
         history
     };
     let mechanic = |history: &[PastStep]| request(&brief(), &Toolbox::standard(), history, &[], &model(200_000));
@@ -196,7 +194,7 @@ fn what_another_model_of_the_same_provider_was_sent_is_in_no_cache() {
         estimate(&prompt, &"x".repeat(bytes(&prompt)), &model(200_000)).unwrap().cached_prefix
     };
     assert!(cached(&history) > 0);
-    history[0].reply.model = "claude-opus-4-5-20251101".to_owned();
+    said(&mut history[0]).model = "claude-opus-4-5-20251101".to_owned();
     assert_eq!(cached(&history), 0);
 }
 

@@ -5,7 +5,7 @@ use domain::caps::CallEstimate;
 use llm::{ModelInfo, ModelRequest, Models, StopReason, Turn};
 use serde_json::json;
 
-use crate::fixture::{brief, silent, step, steps};
+use crate::fixture::{brief, said, silent, step, steps};
 
 fn model() -> ModelInfo {
     Models::builtin().lookup("claude-haiku-4-5").unwrap().clone()
@@ -55,11 +55,11 @@ fn the_same_history_gives_the_same_request_and_a_longer_one_only_appends() {
 #[test]
 fn what_was_stored_reads_back_as_the_same_conversation() {
     let mut history = steps(&[("ls", "a"), ("cat a", "1")]);
-    history[1].ran.as_mut().unwrap().note = Some("Little is left.".to_owned());
+    history[1].set_note(Some("Little is left.".to_owned()));
     let request = built(&history, &[]);
     for step in &mut history {
-        let stored = serde_json::to_string(step.ran.as_ref().unwrap()).unwrap();
-        step.ran = Some(serde_json::from_str::<ToolsRan>(&stored).unwrap());
+        let stored = serde_json::to_string(step.ran().unwrap()).unwrap();
+        step.set_ran(Some(serde_json::from_str::<ToolsRan>(&stored).unwrap()));
     }
     assert_eq!(shown(&built(&history, &[])), shown(&request));
     assert_eq!(user_text(request.turns.last().unwrap()), "Little is left.");
@@ -79,7 +79,7 @@ fn a_hint_is_said_before_the_step_that_it_came_before() {
 #[test]
 fn a_reply_without_calls_is_answered_with_a_nudge() {
     let mut cut = silent(1);
-    cut.reply.stop = StopReason::MaxTokens;
+    said(&mut cut).stop = StopReason::MaxTokens;
     assert!(user_text(&built(&[silent(1)], &[]).turns[2]).starts_with("You called no tool"));
     assert!(user_text(&built(&[cut], &[]).turns[2]).starts_with("Your reply was cut off"));
 }
@@ -90,7 +90,7 @@ fn results_that_were_lost_with_a_worker_are_stood_in_for() {
     let request = built(std::slice::from_ref(&step), &[]);
     let Turn::ToolResults { results, .. } = &request.turns[2] else { panic!("{:?}", request.turns[2]) };
     assert_eq!((results[0].content.as_str(), results[0].is_error, results[1].is_error), ("x", false, true));
-    step.ran = None;
+    step.set_ran(None);
     assert_eq!(built(&[step], &[]).check(), Ok(()));
 }
 

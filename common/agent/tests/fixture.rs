@@ -1,6 +1,7 @@
 //! Workspaces, replies and steps to test with.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{
@@ -130,7 +131,19 @@ pub fn step(step_no: u32, calls: &[(&str, Value)], results: &[&str]) -> PastStep
     let results = reply.tool_calls.iter().zip(results);
     let results =
         results.map(|(call, content)| ToolResult { call_id: call.id.clone(), content: (*content).to_owned(), is_error: false }).collect();
-    PastStep { step_no, reply, ran: Some(ToolsRan { results, ..ToolsRan::default() }) }
+    PastStep::new(step_no, reply, Some(ToolsRan { results, ..ToolsRan::default() }))
+}
+
+/// What the model said in `step`, to be changed.
+pub fn said(step: &mut PastStep) -> &mut Reply {
+    Arc::make_mut(&mut step.reply)
+}
+
+/// Changes what the tools of `step` answered.
+pub fn change(step: &mut PastStep, change: impl FnOnce(&mut ToolsRan)) {
+    let mut ran = step.ran().unwrap().clone();
+    change(&mut ran);
+    step.set_ran(Some(ran));
 }
 
 /// A step without a tool call.

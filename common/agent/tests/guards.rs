@@ -6,7 +6,7 @@ use domain::{Caps, Finish, MicroUsd};
 use llm::StopReason;
 use serde_json::json;
 
-use crate::fixture::{brief, silent, step, steps};
+use crate::fixture::{brief, change, said, silent, step, steps};
 
 fn warning(history: &[PastStep]) -> Option<String> {
     note(&brief(), history, &Caps::MECHANIC)
@@ -21,7 +21,7 @@ fn cause(history: &[PastStep]) -> String {
 
 fn malformed(step_no: u32) -> PastStep {
     let mut step = step(step_no, &[("edit", json!({ "no": step_no }))], &["there is no tool \"edit\""]);
-    step.ran.as_mut().unwrap().malformed = 1;
+    change(&mut step, |ran| ran.malformed = 1);
     step
 }
 
@@ -88,11 +88,11 @@ fn eight_steps_without_news_escalate() {
 #[test]
 fn a_refusal_fails_with_the_models_words() {
     let mut refused = step(1, &[], &[]);
-    refused.reply.stop = StopReason::Refusal;
-    refused.reply.text = "I cannot help with that.".to_owned();
-    refused.ran = None;
+    said(&mut refused).stop = StopReason::Refusal;
+    said(&mut refused).text = "I cannot help with that.".to_owned();
+    refused.set_ran(None);
     assert_eq!(cause(&[refused.clone()]), "the model refused: I cannot help with that.");
-    refused.reply.text.clear();
+    said(&mut refused).text.clear();
     assert_eq!(cause(&[refused]), "the model refused to answer");
 }
 
@@ -107,14 +107,14 @@ fn a_finish_ends_the_work_whatever_came_before() {
         comments: vec![],
     };
     let mut history = steps(&[("x", "y"); 5]);
-    history[4].ran = Some(ToolsRan { finish: Some(finish.clone()), ..ToolsRan::default() });
+    history[4].set_ran(Some(ToolsRan { finish: Some(finish.clone()), ..ToolsRan::default() }));
     assert_eq!(verdict(&history), Verdict::Finished(finish));
 }
 
 #[test]
 fn a_step_whose_tools_have_not_run_is_not_judged_by_them() {
     let mut history = steps(&[("x", "y"); 4]);
-    history[3].ran = None;
+    history[3].set_ran(None);
     assert_eq!(verdict(&history), Verdict::Continue);
 }
 
@@ -122,7 +122,7 @@ fn a_step_whose_tools_have_not_run_is_not_judged_by_them() {
 fn edit(step_no: u32, path: &str, old: &str, is_applied: bool) -> PastStep {
     let input = json!({ "path": path, "edits": [{ "old": old, "new": "new" }] });
     let mut step = step(step_no, &[("edit_file", input)], &[&format!("{path} after {old}")]);
-    step.ran.as_mut().unwrap().results[0].is_error = !is_applied;
+    change(&mut step, |ran| ran.results[0].is_error = !is_applied);
     step
 }
 
@@ -179,7 +179,7 @@ fn what_is_left_is_named_and_the_last_step_is_the_last_tenth_of_any_number() {
 fn a_summary_in_between_breaks_no_pattern() {
     let same = |no| step(no, &[("shell", json!({ "command": "make" }))], &["nothing to be done"]);
     let mut summary = silent(4);
-    summary.ran = Some(ToolsRan { summary: Some("It made nothing.".to_owned()), ..ToolsRan::default() });
+    summary.set_ran(Some(ToolsRan { summary: Some("It made nothing.".to_owned()), ..ToolsRan::default() }));
     let history = [same(1), same(2), same(3), summary, same(5)];
     let cause = cause(&history);
     assert!(cause.starts_with("the same call had the same result 4 times in a row"), "{cause}");

@@ -27,7 +27,7 @@ fn the_tools_are_described_as_reviewed() {
 
 #[test]
 fn every_model_is_offered_one_way_to_edit() {
-    let names = |provider| -> Vec<String> { Toolbox::standard().specs_for(provider).into_iter().map(|spec| spec.name).collect() };
+    let names = |provider| -> Vec<String> { Toolbox::standard().specs_for(provider).iter().map(|spec| spec.name.clone()).collect() };
     let others = ["read_file", "list_files", "search", "write_file", "shell", "finish"];
     for (provider, edits) in [
         (ProviderName::OpenAi, "apply_patch"),

@@ -32,7 +32,7 @@ pub fn of_store(error: StoreError) -> HandlerError {
         StoreError::NoJob(_) | StoreError::NotFound(_) | StoreError::Refused(_) => HandlerError::Invalid(error.to_string()),
         StoreError::Unavailable(_) => HandlerError::RetryAfter { after: PAUSE, message: error.to_string() },
         // Given back it is ready to be ended, at once.
-        StoreError::Stopped(_) => HandlerError::RetryAfter { after: Duration::ZERO, message: error.to_string() },
+        StoreError::Stopped(_) | StoreError::Unheard(_) => HandlerError::RetryAfter { after: Duration::ZERO, message: error.to_string() },
         StoreError::Corrupt { .. } | StoreError::Url(_) | StoreError::Duplicate | StoreError::Database(_) | StoreError::Migrate(_) => {
             HandlerError::Internal(error.into())
         }

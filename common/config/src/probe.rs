@@ -50,7 +50,7 @@ async fn ask(providers: &Providers, model: &ModelInfo) -> anyhow::Result<String>
         step_no: 1,
         system: "Answer with one word.".to_owned(),
         turns: vec![Turn::User { text: "Say yes.".to_owned() }],
-        tools: Vec::new(),
+        tools: [].into(),
         max_output: MOST_OUTPUT,
     };
     let body = provider.encode(&request)?;

@@ -68,7 +68,7 @@ async fn a_model_key_that_is_replaced_is_used_by_the_call_that_the_old_one_was_r
         step_no: 1,
         system: "Answer with one word.".to_owned(),
         turns: vec![Turn::User { text: "Say yes.".to_owned() }],
-        tools: Vec::new(),
+        tools: [].into(),
         max_output: 16,
     };
     let body = provider.encode(&request).unwrap();

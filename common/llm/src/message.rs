@@ -1,6 +1,7 @@
 //! A conversation in one form for every provider.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use domain::Usage;
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub enum Turn {
         text: String,
     },
     /// What the model said before.
-    Assistant(Reply),
+    Assistant(Arc<Reply>),
     /// What the tools answered.
     ToolResults {
         /// One result for each call of the assistant turn before, in the order of the calls.
@@ -93,7 +94,7 @@ pub struct ModelRequest {
     /// The conversation so far, ending in something for the model to answer.
     pub turns: Vec<Turn>,
     /// What the model may call.
-    pub tools: Vec<ToolSpec>,
+    pub tools: Arc<[ToolSpec]>,
     /// The most tokens to generate, thinking included.
     pub max_output: u64,
 }
@@ -192,7 +193,7 @@ mod tests {
 
     fn said(calls: &[&str]) -> Turn {
         let call = |id: &&str| ToolCall { id: (*id).to_owned(), name: "shell".to_owned(), input: json!({}) };
-        Turn::Assistant(Reply {
+        Turn::Assistant(Arc::new(Reply {
             raw: String::new(),
             provider: ProviderName::Scripted,
             native: RawValue::NULL.to_owned(),
@@ -201,7 +202,7 @@ mod tests {
             stop: StopReason::ToolUse,
             usage: Usage::default(),
             model: String::new(),
-        })
+        }))
     }
 
     fn results(ids: &[&str]) -> Turn {
@@ -211,7 +212,7 @@ mod tests {
 
     fn checked(turns: Vec<Turn>) -> Result<(), String> {
         let (model, system) = ("m".to_owned(), String::new());
-        ModelRequest { model, step_no: 1, system, turns, tools: Vec::new(), max_output: 1 }.check()
+        ModelRequest { model, step_no: 1, system, turns, tools: Arc::default(), max_output: 1 }.check()
     }
 
     #[test]

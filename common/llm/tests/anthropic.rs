@@ -160,7 +160,7 @@ fn provider() -> Box<dyn Provider> {
 }
 
 fn request(turns: Vec<Turn>) -> ModelRequest {
-    ModelRequest { model: "claude-haiku-4-5".into(), step_no: 1, system: "Be brief.".into(), turns, tools: Vec::new(), max_output: 100 }
+    ModelRequest { model: "claude-haiku-4-5".into(), step_no: 1, system: "Be brief.".into(), turns, tools: [].into(), max_output: 100 }
 }
 
 fn user(text: &str) -> Turn {
@@ -174,7 +174,7 @@ fn encoded(turns: Vec<Turn>) -> Value {
 #[test]
 fn the_request_has_the_documented_form() {
     let mut request = request(vec![user("Hello")]);
-    request.tools = vec![llm::ToolSpec { name: "shell".into(), description: "runs".into(), input_schema: json!({ "type": "object" }) }];
+    request.tools = [llm::ToolSpec { name: "shell".into(), description: "runs".into(), input_schema: json!({ "type": "object" }) }].into();
     let body: Value = serde_json::from_str(&provider().encode(&request).unwrap()).unwrap();
     let ephemeral = json!({ "type": "ephemeral" });
     let expected = json!({
@@ -197,7 +197,7 @@ fn thoughts_are_replayed_byte_for_byte() {
     let reply = provider().decode(&raw).unwrap();
     assert_eq!((reply.text.as_str(), &reply.stop), ("Hi", &StopReason::Other("pause_turn".to_owned())));
     assert_eq!(reply.usage, Usage { uncached_input: 3, output: 2, ..Usage::default() });
-    let body = provider().encode(&request(vec![user("Hello"), Turn::Assistant(reply), user("Go on")])).unwrap();
+    let body = provider().encode(&request(vec![user("Hello"), Turn::Assistant(reply.into()), user("Go on")])).unwrap();
     assert!(body.contains(&format!(r#"{{"role":"assistant","content":{content}}}"#)), "{body}");
 }
 
@@ -225,7 +225,7 @@ fn a_turn_of_another_provider_is_rebuilt_as_the_api_accepts_it() {
         model: "gemini-2.5-flash".into(),
     };
     let results = ["call:1/a", "call:1/b"].map(|id| ToolResult { call_id: id.into(), content: String::new(), is_error: true }).to_vec();
-    let body = encoded(vec![user("Hello"), Turn::Assistant(reply), Turn::ToolResults { results, note: Some("Hurry.".into()) }]);
+    let body = encoded(vec![user("Hello"), Turn::Assistant(reply.into()), Turn::ToolResults { results, note: Some("Hurry.".into()) }]);
     let expected = json!([
         { "type": "text", "text": "I look." },
         { "type": "tool_use", "id": "call_1_a", "name": "shell", "input": { "command": "ls" } },
@@ -243,7 +243,7 @@ fn a_turn_of_another_provider_is_rebuilt_as_the_api_accepts_it() {
 #[test]
 fn the_last_two_user_messages_end_a_cached_prefix() {
     let reply = || provider().decode(&Messages.reply(&Answer::text("ok")).to_string()).unwrap();
-    let turns = vec![user("a"), Turn::Assistant(reply()), user("b"), Turn::Assistant(reply()), user("c")];
+    let turns = vec![user("a"), Turn::Assistant(reply().into()), user("b"), Turn::Assistant(reply().into()), user("c")];
     let body = encoded(turns);
     let marked: Vec<bool> = [0, 2, 4].iter().map(|index| body["messages"][index]["content"][0].get("cache_control").is_some()).collect();
     assert_eq!(marked, [false, true, true]);

@@ -194,7 +194,7 @@ fn provider() -> Box<dyn Provider> {
 }
 
 fn request(model: &str, turns: Vec<Turn>) -> ModelRequest {
-    ModelRequest { model: model.into(), step_no: 1, system: "Be brief.".into(), turns, tools: Vec::new(), max_output: 100 }
+    ModelRequest { model: model.into(), step_no: 1, system: "Be brief.".into(), turns, tools: [].into(), max_output: 100 }
 }
 
 fn user(text: &str) -> Turn {
@@ -214,7 +214,7 @@ async fn call(provider: &Bedrock, body: &str) -> Result<String, LlmError> {
 fn the_request_has_the_documented_form() {
     let request = |model: &str| {
         let tool = ToolSpec { name: "shell".into(), description: "runs".into(), input_schema: json!({ "type": "object" }) };
-        ModelRequest { tools: vec![tool], ..request(model, vec![user("Hello")]) }
+        ModelRequest { tools: [tool].into(), ..request(model, vec![user("Hello")]) }
     };
     let body = |model: &str| -> Value { serde_json::from_str(&provider().encode(&request(model)).unwrap()).unwrap() };
     let spec = json!({ "toolSpec": { "name": "shell", "description": "runs", "inputSchema": { "json": { "type": "object" } } } });
@@ -239,7 +239,7 @@ fn thoughts_are_replayed_byte_for_byte() {
     assert_eq!((reply.text.as_str(), &reply.stop, reply.tool_calls.len()), ("Hi", &StopReason::ToolUse, 1));
     assert_eq!(reply.usage, Usage { uncached_input: 3, cache_read: 0, cache_write: 9, output: 2 });
     let results = vec![ToolResult { call_id: "tooluse_1".into(), content: String::new(), is_error: true }];
-    let turns = vec![user("Hello"), Turn::Assistant(reply), Turn::ToolResults { results, note: Some("Hurry.".into()) }];
+    let turns = vec![user("Hello"), Turn::Assistant(reply.into()), Turn::ToolResults { results, note: Some("Hurry.".into()) }];
     let body = provider().encode(&request(HAIKU, turns.clone())).unwrap();
     assert!(body.contains(&format!(r#"{{"role":"assistant","content":{content}}}"#)), "{body}");
     let expected = json!([
@@ -264,7 +264,7 @@ fn a_tool_that_the_model_invented_does_not_make_the_conversation_unacceptable() 
     };
     for provider in [ProviderName::Google, ProviderName::Bedrock] {
         let results = vec![ToolResult { call_id: "call:1".into(), content: "x".into(), is_error: false }];
-        let body = encoded(vec![user("Hello"), Turn::Assistant(reply(provider)), Turn::ToolResults { results, note: None }]);
+        let body = encoded(vec![user("Hello"), Turn::Assistant(reply(provider).into()), Turn::ToolResults { results, note: None }]);
         let call = &body["messages"][1]["content"][0]["toolUse"];
         assert_eq!((&call["toolUseId"], &call["name"], call["input"].is_object()), (&json!("call_1"), &json!("functions_shell"), true));
         assert_eq!(body["messages"][2]["content"][0]["toolResult"]["toolUseId"], "call_1");

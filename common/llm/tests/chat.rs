@@ -163,7 +163,7 @@ fn provider() -> Box<dyn Provider> {
 }
 
 fn request(turns: Vec<Turn>) -> ModelRequest {
-    ModelRequest { model: "qwen3-coder:30b".into(), step_no: 1, system: "Be brief.".into(), turns, tools: Vec::new(), max_output: 100 }
+    ModelRequest { model: "qwen3-coder:30b".into(), step_no: 1, system: "Be brief.".into(), turns, tools: [].into(), max_output: 100 }
 }
 
 fn user(text: &str) -> Turn {
@@ -182,7 +182,7 @@ fn call(id: Value, arguments: Value) -> Value {
 #[test]
 fn the_request_has_the_documented_form() {
     let mut request = request(vec![user("Hello")]);
-    request.tools = vec![llm::ToolSpec { name: "shell".into(), description: "runs".into(), input_schema: json!({ "type": "object" }) }];
+    request.tools = [llm::ToolSpec { name: "shell".into(), description: "runs".into(), input_schema: json!({ "type": "object" }) }].into();
     let body: Value = serde_json::from_str(&provider().encode(&request).unwrap()).unwrap();
     let function = json!({ "name": "shell", "description": "runs", "parameters": { "type": "object" } });
     let expected = json!({
@@ -202,7 +202,7 @@ fn a_message_is_replayed_byte_for_byte_with_its_reasoning() {
         format!(r#"{{"choices":[{{"message":{message},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":3,"completion_tokens":2}}}}"#);
     let reply = provider().decode(&raw).unwrap();
     assert_eq!((reply.text.as_str(), &reply.stop), ("Hi", &StopReason::EndTurn));
-    let body = provider().encode(&request(vec![user("Hello"), Turn::Assistant(reply), user("Go on")])).unwrap();
+    let body = provider().encode(&request(vec![user("Hello"), Turn::Assistant(reply.into()), user("Go on")])).unwrap();
     assert!(body.contains(message), "{body}");
 }
 
@@ -211,7 +211,7 @@ fn another_server_gets_the_message_rebuilt() {
     let reply = reply(json!({ "content": "Hi", "reasoning_content": "Hm." }), json!("stop")).unwrap();
     let http = Http::new(HttpOptions::default()).unwrap();
     let other = Chat::new(http, "vllm".parse().unwrap(), "http://unused/v1", None);
-    let body = other.encode(&request(vec![user("Hello"), Turn::Assistant(reply), user("Go on")])).unwrap();
+    let body = other.encode(&request(vec![user("Hello"), Turn::Assistant(reply.into()), user("Go on")])).unwrap();
     assert!(body.contains(r#"{"role":"assistant","content":"Hi"}"#) && !body.contains("Hm."), "{body}");
 }
 
@@ -226,7 +226,7 @@ fn calls_without_ids_of_their_own_get_some_that_stay() {
         let ids: Vec<String> = first.tool_calls.iter().map(|call| call.id.clone()).collect();
         assert!(!ids[0].is_empty() && ids[0] != ids[1], "{ids:?}");
         let results = ids.into_iter().map(|call_id| ToolResult { call_id, content: "ok".to_owned(), is_error: false }).collect();
-        let turns = vec![user("Hello"), Turn::Assistant(first), Turn::ToolResults { results, note: None }];
+        let turns = vec![user("Hello"), Turn::Assistant(first.into()), Turn::ToolResults { results, note: None }];
         let body: Value = serde_json::from_str(&provider().encode(&request(turns)).unwrap()).unwrap();
         assert_eq!(check_body(&body), Ok(()), "{body}");
         assert_eq!(body["messages"][2]["reasoning_content"], "Hm.");

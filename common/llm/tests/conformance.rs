@@ -77,7 +77,7 @@ fn request(wire: &impl Wire) -> ModelRequest {
         step_no: 1,
         system: "You repair programs.".to_owned(),
         turns: vec![Turn::User { text: "Repair it.".to_owned() }],
-        tools: vec![tool("read_file"), tool("shell")],
+        tools: [tool("read_file"), tool("shell")].into(),
         max_output: 1000,
     }
 }
@@ -99,7 +99,7 @@ async fn ask(stub: &Stub, wire: &impl Wire, request: &ModelRequest) -> Result<Re
 fn answered(reply: Reply, note: Option<&str>) -> [Turn; 2] {
     let results = reply.tool_calls.iter().map(|call| ToolResult { call_id: call.id.clone(), content: "ok".to_owned(), is_error: false });
     let results = results.collect();
-    [Turn::Assistant(reply), Turn::ToolResults { results, note: note.map(str::to_owned) }]
+    [Turn::Assistant(reply.into()), Turn::ToolResults { results, note: note.map(str::to_owned) }]
 }
 
 async fn the_stub_refuses_malformed_conversations(wire: impl Wire + Copy) {
@@ -319,7 +319,7 @@ async fn a_conversation_with_a_lost_result_is_not_even_sent(wire: impl Wire + Co
     let stub = Stub::start(wire, [Planned::Answer(Answer::call("shell", json!({ "path": "x" })))]).await;
     let mut request = request(&wire);
     let reply = ask(&stub, &wire, &request).await.unwrap();
-    request.turns.extend([Turn::Assistant(reply), Turn::ToolResults { results: Vec::new(), note: None }]);
+    request.turns.extend([Turn::Assistant(reply.into()), Turn::ToolResults { results: Vec::new(), note: None }]);
     let error = ask(&stub, &wire, &request).await.unwrap_err();
     assert!(error.to_string().contains("turn 3"), "{error}");
     assert_eq!(stub.bodies().await.len(), 1);
@@ -351,8 +351,8 @@ async fn turns_of_another_provider_are_rebuilt(wire: impl Wire + Copy) {
     let mut garbled = foreign("", &["call_9"]);
     garbled.tool_calls[0].input = json!("{\"path\": ");
     request.turns.extend(answered(garbled, None));
-    request.turns.extend([Turn::Assistant(foreign("  ", &[])), Turn::User { text: "Go on.".to_owned() }]);
-    request.turns.extend([Turn::Assistant(foreign("It is so.", &[])), Turn::User { text: "Go on.".to_owned() }]);
+    request.turns.extend([Turn::Assistant(foreign("  ", &[]).into()), Turn::User { text: "Go on.".to_owned() }]);
+    request.turns.extend([Turn::Assistant(foreign("It is so.", &[]).into()), Turn::User { text: "Go on.".to_owned() }]);
     assert_eq!(ask(&stub, &wire, &request).await.unwrap().text, "Done.");
     let sent = stub.bodies().await[0].to_string();
     assert!(sent.contains("I look.") && sent.contains("Hurry.") && sent.contains("It is so."), "{sent}");
@@ -364,7 +364,7 @@ async fn an_empty_reply_can_be_continued(wire: impl Wire + Copy) {
     let mut request = request(&wire);
     let reply = ask(&stub, &wire, &request).await.unwrap();
     assert!(reply.text.is_empty() && reply.tool_calls.is_empty(), "{reply:?}");
-    request.turns.extend([Turn::Assistant(reply), Turn::User { text: "Go on.".to_owned() }]);
+    request.turns.extend([Turn::Assistant(reply.into()), Turn::User { text: "Go on.".to_owned() }]);
     assert_eq!(ask(&stub, &wire, &request).await.unwrap().text, "Done.");
 }
 

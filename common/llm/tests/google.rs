@@ -176,7 +176,7 @@ fn provider() -> Box<dyn Provider> {
 }
 
 fn request(model: &str, turns: Vec<Turn>) -> ModelRequest {
-    ModelRequest { model: model.into(), step_no: 1, system: "Be brief.".into(), turns, tools: Vec::new(), max_output: 100 }
+    ModelRequest { model: model.into(), step_no: 1, system: "Be brief.".into(), turns, tools: [].into(), max_output: 100 }
 }
 
 fn user(text: &str) -> Turn {
@@ -203,7 +203,8 @@ fn the_request_has_the_documented_form() {
     let mut request = request("gemini-2.5-flash", vec![user("Hello")]);
     let open = json!({ "$schema": "x", "type": "object", "properties": { "path": { "type": "string", "minLength": 1 } } });
     let tool = |name: &str, input_schema: Value| ToolSpec { name: name.into(), description: "d".into(), input_schema };
-    request.tools = vec![tool("shell", open), tool("finish", json!({ "type": "object", "properties": {}, "additionalProperties": false }))];
+    request.tools =
+        [tool("shell", open), tool("finish", json!({ "type": "object", "properties": {}, "additionalProperties": false }))].into();
     let body: Value = serde_json::from_str(&provider().encode(&request).unwrap()).unwrap();
     let schema = json!({ "type": "object", "properties": { "path": { "type": "string" } } });
     let expected = json!({
@@ -227,7 +228,7 @@ fn the_whole_content_is_replayed_byte_for_byte() {
     let calls: Vec<_> = reply.tool_calls.iter().map(|call| (call.id.as_str(), call.input.clone())).collect();
     assert_eq!(calls, [("r1-0", json!({ "b": 1, "a": 2.0 })), ("x9", json!({}))]);
     let results = Turn::ToolResults { results: vec![result("r1-0", false), result("x9", true)], note: Some("Hurry.".into()) };
-    let turns = vec![user("Hello"), Turn::Assistant(reply), results];
+    let turns = vec![user("Hello"), Turn::Assistant(reply.into()), results];
     let body = provider().encode(&request("gemini-3-pro-preview", turns.clone())).unwrap();
     assert!(body.contains(content), "{body}");
     let expected = json!([
@@ -252,7 +253,7 @@ fn after_a_call(model: &str, provider: ProviderName, native: &Value, name: &str,
         model: String::new(),
     };
     let results = vec![result("toolu_1", false), result("toolu_2", false)];
-    let body = encoded(model, vec![user("Hello"), Turn::Assistant(reply), Turn::ToolResults { results, note: None }]);
+    let body = encoded(model, vec![user("Hello"), Turn::Assistant(reply.into()), Turn::ToolResults { results, note: None }]);
     (body["contents"][1]["parts"].clone(), body["contents"][2]["parts"][0]["functionResponse"].clone())
 }
 

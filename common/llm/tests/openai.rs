@@ -211,7 +211,7 @@ fn provider() -> Box<dyn Provider> {
 }
 
 fn request(turns: Vec<Turn>) -> ModelRequest {
-    ModelRequest { model: "gpt-5-mini".into(), step_no: 1, system: "Be brief.".into(), turns, tools: Vec::new(), max_output: 100 }
+    ModelRequest { model: "gpt-5-mini".into(), step_no: 1, system: "Be brief.".into(), turns, tools: [].into(), max_output: 100 }
 }
 
 fn user(text: &str) -> Turn {
@@ -232,7 +232,7 @@ fn the_request_has_the_documented_form() {
     let mut request = request(vec![user("Hello")]);
     let schema = json!({ "type": "object", "properties": { "a": { "type": "string" } }, "additionalProperties": false });
     let tool = |name: &str, input_schema: Value| ToolSpec { name: name.into(), description: "runs".into(), input_schema };
-    request.tools = vec![tool("shell", schema), tool("open", json!({ "type": "object" }))];
+    request.tools = [tool("shell", schema), tool("open", json!({ "type": "object" }))].into();
     let mut body: Value = serde_json::from_str(&provider().encode(&request).unwrap()).unwrap();
     let key = body["prompt_cache_key"].take();
     assert!(key.as_str().unwrap().starts_with("codeteam-"), "{key}");
@@ -252,7 +252,7 @@ fn the_request_has_the_documented_form() {
     });
     assert_eq!(body, expected);
     // The calls of a job share its beginning; another job has another.
-    request.turns.extend([Turn::Assistant(decoded("[]", r#""status":"completed""#)), user("Go on")]);
+    request.turns.extend([Turn::Assistant(decoded("[]", r#""status":"completed""#).into()), user("Go on")]);
     let later: Value = serde_json::from_str(&provider().encode(&request).unwrap()).unwrap();
     assert_eq!(later["prompt_cache_key"], key);
     assert_ne!(encoded(vec![user("Another task")])["prompt_cache_key"], key);
@@ -273,7 +273,7 @@ fn the_items_of_a_reply_are_replayed_byte_for_byte() {
     let reply = decoded(&format!("[{thought},{rest}]"), r#""status":"completed""#);
     assert_eq!((reply.text.as_str(), &reply.stop), ("Hi", &StopReason::EndTurn));
     assert_eq!(reply.usage, Usage { uncached_input: 3, output: 2, ..Usage::default() });
-    let body = provider().encode(&request(vec![user("Hello"), Turn::Assistant(reply), user("Go on")])).unwrap();
+    let body = provider().encode(&request(vec![user("Hello"), Turn::Assistant(reply.into()), user("Go on")])).unwrap();
     assert!(body.contains(&format!("{thought},{rest}")), "{body}");
 }
 
@@ -284,7 +284,7 @@ fn a_thought_is_replayed_without_a_status_that_is_null_and_with_any_other() {
     let done = json!({ "type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gB", "status": "completed" });
     let reply = decoded(&json!([thought, done, call]).to_string(), r#""status":"completed""#);
     let results = vec![ToolResult { call_id: "c".to_owned(), content: "done".to_owned(), is_error: false }];
-    let body = encoded(vec![user("Hello"), Turn::Assistant(reply), Turn::ToolResults { results, note: None }]);
+    let body = encoded(vec![user("Hello"), Turn::Assistant(reply.into()), Turn::ToolResults { results, note: None }]);
     assert_eq!(Responses.check_body(&body), Ok(()));
     assert_eq!(body["input"][1], json!({ "type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gA" }));
     assert_eq!(body["input"][2], done);
@@ -296,7 +296,7 @@ fn a_thought_that_was_cut_off_before_it_led_to_anything_is_not_replayed() {
     let output = format!(r#"[{message},{{"type":"reasoning","id":"rs_2","summary":[],"encrypted_content":"gB"}}]"#);
     let reply = decoded(&output, r#""status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}"#);
     assert_eq!(reply.stop, StopReason::MaxTokens);
-    let body = encoded(vec![user("Hello"), Turn::Assistant(reply), user("Go on")]);
+    let body = encoded(vec![user("Hello"), Turn::Assistant(reply.into()), user("Go on")]);
     assert_eq!(Responses.check_body(&body), Ok(()));
     assert_eq!(body["input"][1], serde_json::from_str::<Value>(message).unwrap());
 }
@@ -340,7 +340,7 @@ fn a_turn_of_another_provider_is_rebuilt_from_text_and_calls() {
         model: "claude-haiku-4-5".into(),
     };
     let results = ["c1", &long].map(|id| ToolResult { call_id: id.to_owned(), content: "ok".to_owned(), is_error: false }).to_vec();
-    let body = encoded(vec![user("Hello"), Turn::Assistant(reply), Turn::ToolResults { results, note: Some("Hurry.".into()) }]);
+    let body = encoded(vec![user("Hello"), Turn::Assistant(reply.into()), Turn::ToolResults { results, note: Some("Hurry.".into()) }]);
     assert_eq!(Responses.check_body(&body), Ok(()));
     let kinds: Vec<_> = body["input"].as_array().unwrap().iter().map(|item| item["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["message", "message", "function_call", "function_call", "function_call_output", "function_call_output", "message"]);

@@ -17,7 +17,7 @@ const SCRIPT: &str = r#"{
 }"#;
 
 fn request(step_no: u32, turns: Vec<Turn>) -> ModelRequest {
-    ModelRequest { model: "scripted".into(), step_no, system: "s".repeat(400), turns, tools: Vec::new(), max_output: 100 }
+    ModelRequest { model: "scripted".into(), step_no, system: "s".repeat(400), turns, tools: [].into(), max_output: 100 }
 }
 
 fn first() -> Vec<Turn> {
@@ -51,7 +51,7 @@ async fn nominal_usage_takes_what_was_sent_before_from_the_cache() {
     let results = reply.tool_calls.iter().map(|call| ToolResult { call_id: call.id.clone(), content: "x".repeat(4000), is_error: false });
     let results = Turn::ToolResults { results: results.collect(), note: None };
     let sent = reply.usage.input();
-    let turns = [first(), vec![Turn::Assistant(reply), results]].concat();
+    let turns = [first(), vec![Turn::Assistant(reply.into()), results]].concat();
     let next = ask(&provider, &request(1, turns)).await.unwrap();
     assert_eq!(next.usage.cache_read, sent);
     assert!((2000..2200).contains(&next.usage.uncached_input), "{:?}", next.usage);

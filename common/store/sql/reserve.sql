@@ -1,10 +1,14 @@
--- $1 job, $2 epoch, $3 step_no (0 = triage's own call), $4 model, $5 cost_microusd, $6 event data
+-- $1 job, $2 epoch, $3 step_no (0 = triage's own call), $4 model, $5 cost_microusd, $6 event data,
+-- $7 the last event that the caller has heard of; null = whatever was said
 -- The call is granted by every budget of the job, and its money held back, or the job waits for the one that has
--- no room. One that was asked to stop is granted none: whoever commits first, the call or the stop, is first.
+-- no room. One that was asked to stop is granted none: whoever commits first, the call or the stop, is first. Nor is one
+-- whose caller has not heard what was said last: what is said before a call begins, the call knows.
+-- Leased is said by `lease_until`: by `state` the planner looks through all leased rows, as long as they are few.
 with held as (
     select job_id, lane, mode
     from queue
-    where job_id = $1 and epoch = $2 and state = 'leased' and step_no = greatest($3 - 1, 0) and not cancel_requested
+    where job_id = $1 and epoch = $2 and lease_until is not null and step_no = greatest($3 - 1, 0) and not cancel_requested
+      and ($7::bigint is null or event_seq = $7)
     for update
 ), verdict as (
     select held.job_id, granted, refused, again_at, warnings
@@ -41,5 +45,5 @@ with held as (
     union all
     select job_id, event_seq, 'budget_refused', refused || jsonb_build_object('run_at', again_at) from fenced where not granted
 )
-select ledger_seq as "number!", refused as "refused?: Json<BudgetUse>", warnings as "warnings!: Json<Vec<BudgetUse>>"
+select ledger_seq as "number!", event_seq as "event_seq!", refused as "refused?: Json<BudgetUse>", warnings as "warnings!: Json<Vec<BudgetUse>>"
 from fenced

@@ -2,6 +2,7 @@
 -- $9 reserved cost, $10 settled cost, $11-$14 uncached_input cache_read cache_write output, $15 event data,
 -- $16 and $17 characters of the request that are as in the one before, at its beginning and at its end; $5 is what stands between
 -- The reply and its settlement are one statement: a stored reply is a paid one, and the reverse.
+-- Leased is said by `lease_until`: by `state` the planner looks through all leased rows, as long as they are few.
 with fenced as (
     update queue
     set ledger_seq = ledger_seq + 1,
@@ -10,8 +11,8 @@ with fenced as (
         tokens = tokens + $11 + $13 + $14,
         active_ms = active_ms + $7,
         event_seq = event_seq + 1
-    where job_id = $1 and epoch = $2 and state = 'leased'
-    returning job_id, lane, mode, ledger_seq, ledger_head, event_seq
+    where job_id = $1 and epoch = $2 and lease_until is not null
+    returning job_id, lane, mode, ledger_seq, ledger_head, event_seq, cancel_requested
 ), entered as (
     insert into ledger (job_id, seq, at, kind, step_no, reservation_seq, model,
                         uncached_input, cache_read, cache_write, output, cost_microusd, hash)
@@ -23,4 +24,4 @@ with fenced as (
     insert into events (job_id, seq, kind, data)
     select job_id, event_seq, 'model_replied', $15 from fenced
 )
-select job_id from fenced cross join lateral settle_spend(job_id, lane, mode, $8, $10)
+select event_seq, cancel_requested from fenced cross join lateral settle_spend(job_id, lane, mode, $8, $10)

@@ -42,7 +42,7 @@ pub struct Effect {
 /// [`StoreError::LeaseLost`], or those of the database.
 pub async fn intend(db: &Db, job_id: JobId, epoch: Epoch, name: EffectName, detail: &Value) -> Result<(), StoreError> {
     match write(db, job_id, epoch, name, "intended", detail).await {
-        Err(StoreError::LeaseLost { .. }) if name == EffectName::Branch => Err(queue::refused(db, job_id, epoch).await?),
+        Err(StoreError::LeaseLost { .. }) if name == EffectName::Branch => Err(queue::refused(db, job_id, epoch, None).await?),
         written => written,
     }
 }

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// Somebody asked the job to stop, so nothing more is begun for it: it is still held, and is to be ended as stopped.
     #[error("job {0} was asked to stop")]
     Stopped(JobId),
+    /// Something was said to the job that the caller does not know: load it again. It is still held.
+    #[error("job {0} was told something since it was loaded")]
+    Unheard(JobId),
     /// The caller named something that is not there.
     #[error("no job {0}")]
     NoJob(String),

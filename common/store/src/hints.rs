@@ -45,6 +45,9 @@ pub(crate) async fn write(tx: &mut Tx, job_id: JobId, hint: &str, by: &str) -> R
     if chars > MOST_CHARS {
         return Err(StoreError::Refused(format!("the hint has {chars} characters: at most {MOST_CHARS}")));
     }
+    // The statement below sees what had been committed when it began. Whoever holds the row may be beginning a call, which has to be
+    // seen too.
+    sqlx::query!("select from queue where job_id = $1 for update", job_id.0).execute(&mut **tx).await?;
     let given = sqlx::query_file!("sql/give_hint.sql", job_id.0, text(hint), text(by)).fetch_optional(&mut **tx).await?;
     if let Some(given) = given {
         return Ok((Given { seq: given.seq, before_step: given.before_step }, given.answered));

@@ -292,12 +292,16 @@ pub async fn depth(db: &Db) -> Result<Vec<(Mode, i64)>, StoreError> {
     Ok(depths)
 }
 
-/// Why a fenced write that begins something moved no row.
-pub(crate) async fn refused(db: &Db, job_id: JobId, epoch: Epoch) -> Result<StoreError, StoreError> {
-    let stopped =
-        sqlx::query_scalar!("select cancel_requested from queue where job_id = $1 and epoch = $2 and state = 'leased'", job_id.0, epoch.0,);
-    Ok(match stopped.fetch_optional(&db.pool).await? {
-        Some(true) => StoreError::Stopped(job_id),
+/// Why a fenced write that begins something moved no row; `heard` = the last event that its caller had to know, if it had to.
+pub(crate) async fn refused(db: &Db, job_id: JobId, epoch: Epoch, heard: Option<i64>) -> Result<StoreError, StoreError> {
+    let held = sqlx::query!(
+        "select cancel_requested, event_seq from queue where job_id = $1 and epoch = $2 and state = 'leased'",
+        job_id.0,
+        epoch.0,
+    );
+    Ok(match held.fetch_optional(&db.pool).await? {
+        Some(held) if held.cancel_requested => StoreError::Stopped(job_id),
+        Some(held) if heard.is_some_and(|heard| heard != held.event_seq) => StoreError::Unheard(job_id),
         _ => StoreError::LeaseLost { job_id, epoch },
     })
 }

@@ -16,12 +16,11 @@ use serde_json::{Value, json as object};
 use sqlx::types::Json;
 
 pub(crate) use self::calls::tokens;
-pub use self::calls::{Answered, Reserve, give_back, release_reservation, reserve, settle_call, spent_time, store_reply};
+pub use self::calls::{Answered, Granted, Replied, Reserve, give_back, release_reservation, reserve, settle_call, spent_time, store_reply};
 pub use self::preparation::{Preparation, Prepared, preparation, prepared};
 use crate::hand_over::HandedOver;
 use crate::jobs::{self, Job};
 use crate::json::json;
-use crate::queue::held;
 use crate::{Db, StoreError};
 
 /// What a worker needs to take the next half-step.
@@ -43,11 +42,29 @@ pub struct Work {
     pub steps: Vec<StoredStep>,
     /// The hints that people gave it so far, oldest first.
     pub hints: Vec<StoredHint>,
-    /// The last event that was there when they were read.
+    /// The last event of which the holder knows what it said: nobody said anything before it that is not here.
     pub heard: i64,
 }
 
 impl Work {
+    /// Takes note that the holder itself wrote the event `seq`. Events have no gaps: where it is not the next one, somebody said
+    /// something before, which is not known until the job is loaded again.
+    pub fn wrote(&mut self, seq: i64) {
+        if seq == self.heard + 1 {
+            self.heard = seq;
+        }
+    }
+
+    /// Takes in that the holder ended its newest step with `tree`, as a load would find it.
+    pub fn ended(&mut self, end: StepEnd, tree: Option<&str>) {
+        self.wrote(end.event_seq);
+        self.spent = Spent { steps: self.spent.steps, ..end.spent };
+        self.attempt = 0;
+        if let Some(newest) = self.steps.last_mut() {
+            (newest.results, newest.tree) = (Some(end.results), tree.map(str::to_owned));
+        }
+    }
+
     /// What it has spent since its present mode has it: what the caps of that mode are compared with.
     pub fn spent_in_mode(&self) -> Spent {
         let before = self.handed_over.as_ref().map(|before| before.spent).unwrap_or_default();
@@ -114,12 +131,7 @@ async fn read(db: &Db, job_id: JobId, epoch: Epoch, known: Option<Work>) -> Resu
     let handed_over = queue.handed_over.take().map(|before| before.0);
     hints.extend(queue.hints.take().map_or_else(Vec::new, |hints| hints.0));
     let (heard, attempt, cancel_requested) = (queue.event_seq, queue.attempt, queue.cancel_requested);
-    let mut spent = Spent {
-        steps: 0,
-        tokens: queue.tokens.unsigned_abs(),
-        cost_microusd: MicroUsd(queue.cost_microusd),
-        active_ms: queue.active_ms.unsigned_abs(),
-    };
+    let mut spent = spent(queue.tokens, queue.cost_microusd, queue.active_ms);
     steps.extend(rows.into_iter().filter_map(|row| {
         let (step_no, model, reply) = (row.further?, row.model?, row.reply?);
         Some(StoredStep { step_no, model, reply, results: row.results, tree: row.tree })
@@ -133,16 +145,10 @@ async fn read(db: &Db, job_id: JobId, epoch: Epoch, known: Option<Work>) -> Resu
     Ok(Work { job, spent, attempt, cancel_requested, outcome_pending, handed_over, steps, hints, heard })
 }
 
-/// Takes the hints into `work` that came since it was loaded.
-///
-/// # Errors
-/// Those of the database.
-pub async fn hear(db: &Db, work: &mut Work) -> Result<(), StoreError> {
-    for (seq, hint) in hints_after(db, work.job.job_id, work.heard).await? {
-        work.heard = seq;
-        work.hints.push(hint);
-    }
-    Ok(())
+/// What a job has spent beside its steps, as the queue counts it.
+fn spent(tokens: i64, cost_microusd: i64, active_ms: i64) -> Spent {
+    let (tokens, active_ms) = (tokens.unsigned_abs(), active_ms.unsigned_abs());
+    Spent { steps: 0, tokens, cost_microusd: MicroUsd(cost_microusd), active_ms }
 }
 
 /// The hints that people gave a job so far, oldest first.
@@ -150,17 +156,11 @@ pub async fn hear(db: &Db, work: &mut Work) -> Result<(), StoreError> {
 /// # Errors
 /// Those of the database.
 pub async fn hints(db: &Db, job_id: JobId) -> Result<Vec<StoredHint>, StoreError> {
-    Ok(hints_after(db, job_id, 0).await?.into_iter().map(|(_, hint)| hint).collect())
-}
-
-/// Those that came after the event `seq`, each with its own.
-async fn hints_after(db: &Db, job_id: JobId, seq: i64) -> Result<Vec<(i64, StoredHint)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"select seq, data as "hint: Json<StoredHint>" from events where job_id = $1 and seq > $2 and kind = 'hint' order by seq"#,
+    let hints = sqlx::query_scalar!(
+        r#"select data as "hint: Json<StoredHint>" from events where job_id = $1 and kind = 'hint' order by seq"#,
         job_id.0,
-        seq,
     );
-    Ok(rows.fetch_all(&db.pool).await?.into_iter().map(|row| (row.seq, row.hint.0)).collect())
+    Ok(hints.fetch_all(&db.pool).await?.into_iter().map(|hint| hint.0).collect())
 }
 
 /// The last checkpoint of a job up to `step_no`: tree and thin pack; `None` = the workspace is still as it
@@ -195,11 +195,22 @@ pub struct Acted<'a> {
     pub took: Duration,
 }
 
+/// A step that is stored to its end.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StepEnd {
+    /// The last event now: what this wrote.
+    pub event_seq: i64,
+    /// What the job has spent, but for the number of its steps.
+    pub spent: Spent,
+    /// The results as they are stored: without secrets.
+    pub results: Value,
+}
+
 /// Stores what the tools did and ends the step; attempts count from zero again.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`], or those of the database.
-pub async fn store_results(db: &Db, job_id: JobId, epoch: Epoch, acted: &Acted<'_>) -> Result<(), StoreError> {
+pub async fn store_results(db: &Db, job_id: JobId, epoch: Epoch, acted: &Acted<'_>) -> Result<StepEnd, StoreError> {
     let took_ms = millis(acted.took);
     let mut data = json(&object!({
         "step_no": acted.step_no, "duration_ms": took_ms, "checkpoint": acted.checkpoint.map(|(tree, _)| tree),
@@ -208,18 +219,20 @@ pub async fn store_results(db: &Db, job_id: JobId, epoch: Epoch, acted: &Acted<'
     if let Some(cleaned) = acted.results.get("cleaned") {
         data["cleaned"] = cleaned.clone();
     }
+    let results = json(acted.results);
     let moved = sqlx::query_file!(
         "sql/store_results.sql",
         job_id.0,
         epoch.0,
         acted.step_no,
-        json(acted.results),
+        results,
         acted.checkpoint.map(|(tree, _)| tree),
         acted.checkpoint.map(|(_, pack)| pack),
         took_ms,
         data,
     );
-    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+    let row = moved.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })?;
+    Ok(StepEnd { event_seq: row.event_seq, spent: spent(row.tokens, row.cost_microusd, row.active_ms), results })
 }
 
 fn millis(time: Duration) -> i64 {

@@ -128,11 +128,11 @@ async fn expire(test: &TestDb, job_id: JobId) {
 }
 
 async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, step_no: i32) -> i64 {
-    steps::reserve(db, job_id, epoch, call(step_no)).await.unwrap()
+    steps::reserve(db, job_id, epoch, call(step_no)).await.unwrap().number
 }
 
 fn call(step_no: i32) -> Reserve<'static> {
-    Reserve { step_no, model: MODEL, cost_microusd: RESERVED, max_output: 500 }
+    Reserve { step_no, model: MODEL, cost_microusd: RESERVED, max_output: 500, heard: None }
 }
 
 fn answer(step_no: i32, reservation: i64) -> Answered<'static> {

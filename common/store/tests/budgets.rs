@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::json;
 use store::budgets::{self, BudgetUse};
 use store::ledger::LateSettlement;
-use store::steps::{self, Answered, Reserve};
+use store::steps::{self, Answered, Granted, Reserve};
 use store::{Db, StoreError, finish, ledger, queue};
 use testkit::{TestDb, new_job, usage};
 use tokio::task::JoinSet;
@@ -144,7 +144,7 @@ async fn eighty_percent_are_announced_once_a_day_by_each_scope() {
     assert_eq!(count(&test, "events where kind = 'budget_warning'").await, 2);
 }
 
-async fn reserve_one_micro(db: &Db) -> Result<i64, StoreError> {
+async fn reserve_one_micro(db: &Db) -> Result<Granted, StoreError> {
     let (job_id, epoch) = held(db).await;
     steps::reserve(db, job_id, epoch, Reserve { cost_microusd: MicroUsd(1), ..crate::call(1) }).await
 }
@@ -328,7 +328,7 @@ async fn at_random(db: &Db, seed: u64, operations: u32) {
                         let amount = random.random_range(0..4_000);
                         let call = Reserve { cost_microusd: MicroUsd(amount), ..crate::call(*step_no) };
                         match steps::reserve(db, job_id, epoch, call).await {
-                            Ok(number) => open.push((number, amount)),
+                            Ok(granted) => open.push((granted.number, amount)),
                             Err(StoreError::OverBudget(_)) => drop(running.swap_remove(index)),
                             Err(error) => panic!("{error}"),
                         }

@@ -95,10 +95,10 @@ async fn attempt(db: &Db, write: &str, job_id: JobId, epoch: Epoch) -> Result<()
         "settle_call" => steps::settle_call(db, job_id, epoch, MODEL, (1, RESERVED), &testkit::usage(1, 1), RESERVED).await,
         "spent_time" => steps::spent_time(db, job_id, epoch, seconds(1)).await,
         "reserve" => steps::reserve(db, job_id, epoch, call(1)).await.map(|_| ()),
-        "store_reply" => steps::store_reply(db, job_id, epoch, &answer(1, 1)).await,
+        "store_reply" => steps::store_reply(db, job_id, epoch, &answer(1, 1)).await.map(|_| ()),
         "store_results" => {
             let acted = Acted { step_no: 1, results: &json!({}), checkpoint: Some(("tree", b"pack")), left_out: &[], took: Duration::ZERO };
-            steps::store_results(db, job_id, epoch, &acted).await
+            steps::store_results(db, job_id, epoch, &acted).await.map(|_| ())
         }
         "triaged" => queue::triaged(db, job_id, epoch, (Kind::Change, Mode::Genius), None, "asked for").await,
         "wait_for" => queue::wait_for(db, job_id, epoch, WaitingFor::Answer, crate::now() + seconds(60)).await,

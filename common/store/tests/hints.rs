@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::{JobId, Outcome, WaitingFor};
+use domain::{Epoch, JobId, Outcome, WaitingFor};
 use serde_json::json;
 use store::hints::{self, MOST_CHARS};
-use store::steps::{self, StoredHint, Work};
-use store::{Db, events, finish, queue};
+use store::steps::{self, Acted, Reserve, StoredHint, StoredStep, Work};
+use store::{Db, StoreError, events, finish, queue};
 use testkit::TestDb;
 use tokio::task::JoinSet;
 
-use crate::{act, answer, claim, count, dump, expire, held, ready, reserve, succeeded, take_step};
+use crate::{act, answer, call, claim, count, dump, expire, held, ready, reserve, seconds, succeeded, take_step};
 
 async fn before_step(db: &Db, job_id: JobId) -> i32 {
     hints::give(db, job_id, "look at money.py", "ada").await.unwrap().before_step
@@ -61,27 +61,100 @@ async fn a_hint_says_who_gave_it_and_changes_nothing_of_the_lease() {
     assert_eq!(event.data, json!({ "text": "use \u{fffd} cents", "before_step": 1, "by": "ada" }));
 }
 
+fn texts(work: &Work) -> Vec<&str> {
+    work.hints.iter().map(|hint| hint.text.as_str()).collect()
+}
+
 #[tokio::test]
 async fn what_came_since_a_job_was_loaded_is_heard_once_and_in_order() {
     let test = TestDb::new().await;
     let db = &test.db;
     let (job_id, epoch) = held(db).await;
     let say = async |text: &str| hints::give(db, job_id, text, "ada").await.unwrap();
-    let texts = |work: &Work| work.hints.iter().map(|hint| hint.text.clone()).collect::<Vec<_>>();
     say("one").await;
-    let mut work = steps::load(db, job_id, epoch).await.unwrap();
+    let work = steps::load(db, job_id, epoch).await.unwrap();
     assert_eq!(texts(&work), ["one"]);
     say("two").await;
     take_step(db, job_id, epoch, 1).await;
     say("three").await;
-    steps::hear(db, &mut work).await.unwrap();
-    steps::hear(db, &mut work).await.unwrap();
-    assert_eq!(texts(&work), ["one", "two", "three"]);
-    say("four").await;
-    let mut work = steps::load_since(db, job_id, epoch, work).await.unwrap();
-    assert_eq!((texts(&work), work.steps.len()), (["one", "two", "three", "four"].map(str::to_owned).to_vec(), 1));
-    steps::hear(db, &mut work).await.unwrap();
-    assert_eq!(steps::load_since(db, job_id, epoch, work).await.unwrap().hints.len(), 4);
+    let work = steps::load_since(db, job_id, epoch, work).await.unwrap();
+    assert_eq!((texts(&work), work.steps.len()), (vec!["one", "two", "three"], 1));
+    assert_eq!(steps::load_since(db, job_id, epoch, work).await.unwrap().hints.len(), 3);
+}
+
+#[tokio::test]
+async fn no_call_is_granted_to_a_holder_that_has_not_heard_what_was_said() {
+    let test = TestDb::new().await;
+    let db = &test.db;
+    let (job_id, epoch) = held(db).await;
+    let work = steps::load(db, job_id, epoch).await.unwrap();
+    hints::give(db, job_id, "use cents", "ada").await.unwrap();
+    let before = dump(&test).await;
+    let heard = |work: &Work| Reserve { heard: Some(work.heard), ..call(1) };
+    let refused = steps::reserve(db, job_id, epoch, heard(&work)).await;
+    assert!(matches!(refused, Err(StoreError::Unheard(unheard)) if unheard == job_id), "{refused:?}");
+    assert_eq!(dump(&test).await, before);
+    let work = steps::load_since(db, job_id, epoch, work).await.unwrap();
+    let granted = steps::reserve(db, job_id, epoch, heard(&work)).await.unwrap();
+    assert_eq!(granted.event_seq.to_string(), crate::queued(&test, job_id, "event_seq").await);
+    let lost = steps::reserve(db, job_id, Epoch(epoch.0 + 1), heard(&work)).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost { .. })), "{lost:?}");
+    queue::stop(db, job_id).await.unwrap();
+    let stopped = steps::reserve(db, job_id, epoch, heard(&work)).await;
+    assert!(matches!(stopped, Err(StoreError::Stopped(_))), "a stop is more than a word: {stopped:?}");
+}
+
+#[tokio::test]
+async fn of_a_hint_and_a_call_at_the_same_time_the_call_knows_the_hint_or_the_hint_knows_the_call() {
+    let test = TestDb::new().await;
+    let db = &test.db;
+    let mut called = 0;
+    for _ in 0..40 {
+        let (job_id, epoch) = held(db).await;
+        let work = steps::load(db, job_id, epoch).await.unwrap();
+        let reserve = Reserve { heard: Some(work.heard), ..call(1) };
+        let (granted, read_by) = tokio::join!(steps::reserve(db, job_id, epoch, reserve), before_step(db, job_id));
+        match granted {
+            Ok(_) => assert_eq!(read_by, 2),
+            Err(StoreError::Unheard(_)) => assert_eq!(read_by, 1),
+            Err(other) => panic!("{other:?}"),
+        }
+        called += i32::from(read_by == 2);
+    }
+    eprintln!("{called} of 40 calls were first");
+}
+
+/// Takes a step and what came of it into `work`, as its holder does.
+async fn follow(db: &Db, epoch: Epoch, work: &mut Work, meanwhile: impl AsyncFnOnce()) {
+    let job_id = work.job.job_id;
+    let step_no = work.steps.len() as i32 + 1;
+    let granted = steps::reserve(db, job_id, epoch, Reserve { heard: Some(work.heard), ..call(step_no) }).await.unwrap();
+    work.heard = granted.event_seq;
+    let answer = answer(step_no, granted.number);
+    work.wrote(steps::store_reply(db, job_id, epoch, &answer).await.unwrap().event_seq);
+    let (model, reply) = (answer.model.to_owned(), answer.reply.to_owned());
+    work.steps.push(StoredStep { step_no, model, reply, results: None, tree: None });
+    work.spent.steps += 1;
+    meanwhile().await;
+    let acted = Acted { step_no, results: &json!({ "said": "\0" }), checkpoint: Some(("tree", b"pack")), left_out: &[], took: seconds(1) };
+    work.ended(steps::store_results(db, job_id, epoch, &acted).await.unwrap(), Some("tree"));
+}
+
+#[tokio::test]
+async fn what_a_holder_knows_of_its_own_steps_is_what_a_load_would_find() {
+    let test = TestDb::new().await;
+    let db = &test.db;
+    let (job_id, epoch) = held(db).await;
+    let mut work = steps::load(db, job_id, epoch).await.unwrap();
+    for _ in 0..3 {
+        follow(db, epoch, &mut work, async || ()).await;
+        assert_eq!(format!("{work:?}"), format!("{:?}", steps::load(db, job_id, epoch).await.unwrap()));
+    }
+    let say = async || _ = hints::give(db, job_id, "use cents", "ada").await.unwrap();
+    follow(db, epoch, &mut work, say).await;
+    assert_eq!(texts(&work), <[&str; 0]>::default());
+    let work = steps::load_since(db, job_id, epoch, work).await.unwrap();
+    assert_eq!(texts(&work), ["use cents"], "what was said in the middle of a step was not taken for one of its own events");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ async fn a_whole_job_runs_as_the_application() {
         .await
         .unwrap();
     take_step(&db, job_id, epoch, 1).await;
-    let number = steps::reserve(&db, job_id, epoch, call(2)).await.unwrap();
+    let number = steps::reserve(&db, job_id, epoch, call(2)).await.unwrap().number;
     steps::release_reservation(&db, job_id, epoch, 2, crate::MODEL, (number, crate::RESERVED), Duration::ZERO).await.unwrap();
     queue::renew(&db, &[(job_id, epoch)], queue::LEASE, None).await.unwrap();
     queue::release(&db, job_id, epoch, "the worker shuts down").await.unwrap();

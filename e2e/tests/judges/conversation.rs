@@ -24,7 +24,7 @@ pub fn requests(provider: &dyn Provider, native: &Value) -> Vec<ModelRequest> {
             true => user("Go on."),
             false => results(&reply),
         };
-        turns.extend([Turn::Assistant(reply), answer]);
+        turns.extend([Turn::Assistant(reply.into()), answer]);
     }
     requests.push(request(model, turns));
     requests
@@ -36,7 +36,7 @@ fn request(model: &str, turns: Vec<Turn>) -> ModelRequest {
         step_no: 1,
         system: "You repair programs.".to_owned(),
         turns,
-        tools: offered(),
+        tools: offered().into(),
         max_output: 1000,
     }
 }

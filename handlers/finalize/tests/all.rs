@@ -100,8 +100,8 @@ impl World {
 
     /// Stores the reply and the results of a step that left `checkpoint`.
     async fn stored(&self, (job_id, epoch): (JobId, Epoch), step_no: i32, checkpoint: &Checkpoint, results: &Value) {
-        let reserve = Reserve { step_no, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100 };
-        let reservation = steps::reserve(&self.test.db, job_id, epoch, reserve).await.unwrap();
+        let reserve = Reserve { step_no, model: "scripted", cost_microusd: MicroUsd(500), max_output: 100, heard: None };
+        let reservation = steps::reserve(&self.test.db, job_id, epoch, reserve).await.unwrap().number;
         let answer = Answered {
             step_no,
             model: "scripted",

@@ -1,15 +1,15 @@
 //! The second half of a step: the tools.
 
-use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use agent::{AgentError, Environment, ToolContext, ToolsRan, run_tools};
+use agent::{AgentError, ToolContext, ToolsRan, run_tools};
 use anyhow::{Context, anyhow};
 use config::failure;
 use dispatch::{Ctx, HandlerError};
 use failpoints::fail_point;
 use process::Limits;
-use process::sandbox::variables;
+use serde::Deserialize;
 use serde_json::Value;
 use store::steps;
 use tokio::time::Instant;
@@ -31,21 +31,20 @@ impl Step {
     /// Runs the newest reply's tool calls, stores what they said and where the workspace stands. `false` =
     /// a person stopped the job meanwhile; the tools were killed and nothing is stored.
     pub(crate) async fn act(&self, ctx: &Ctx, turn: &mut Turn<'_>, checkout: &JobCheckout) -> Result<bool, HandlerError> {
-        let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, turn.step_no());
+        let (job_id, step_no) = (turn.job_id(), turn.step_no());
         if let Some(summary) = self.summary(turn)? {
-            return self.keep_summary(turn, summary).await.map(|()| true);
+            return self.keep_summary(turn, summary, checkout).await.map(|()| true);
         }
-        self.checkouts.begin(job_id, epoch)?;
+        checkout.begin()?;
         let started = Instant::now();
-        let environment = environment(&self.path, &checkout.home).behind(checkout.sandbox.clone());
         let context = ToolContext {
             workspace: &checkout.workspace,
-            environment: &environment,
+            environment: &checkout.environment,
             limits: LIMITS,
             change: checkout.base.change.as_ref(),
             deadline: ctx.deadline.min(started + turn.active_left()),
             cancel: &ctx.cancel,
-            gate: &Unstopped { db: &self.db, job_id, cancel: &ctx.cancel },
+            gate: &Unstopped { db: &self.db, job_id, cancel: &ctx.cancel, granted: Mutex::new(turn.unstopped.take()) },
         };
         let newest = turn.history.last().ok_or_else(|| anyhow!("a step acts before it has thought"))?;
         let mut ran = match run_tools(self.tools.of(turn.brief.kind), &newest.reply, &context).await {
@@ -78,7 +77,7 @@ impl Step {
             left_out: checkpoint.as_ref().map_or(&[], |checkpoint| &checkpoint.left_out),
             took,
         };
-        self.end_step(turn, &acted).await?;
+        self.end_step(turn, &acted, checkout).await?;
         Ok(true)
     }
 
@@ -97,31 +96,30 @@ impl Step {
 
     /// Stores what the newest reply summed up, as what its step did: no tool runs. From the next step on it stands for
     /// the steps before it.
-    async fn keep_summary(&self, turn: &mut Turn<'_>, summary: String) -> Result<(), HandlerError> {
+    async fn keep_summary(&self, turn: &mut Turn<'_>, summary: String, checkout: &JobCheckout) -> Result<(), HandlerError> {
         if let Some(newest) = turn.history.last_mut() {
-            newest.ran = Some(ToolsRan { summary: Some(summary), ..ToolsRan::default() });
+            newest.set_ran(Some(ToolsRan { summary: Some(summary), ..ToolsRan::default() }));
         }
         let results = results(turn)?;
         let step_no = turn.step_no() as i32;
         let acted = steps::Acted { step_no, results: &results, checkpoint: None, left_out: &[], took: Duration::ZERO };
-        self.end_step(turn, &acted).await
+        self.end_step(turn, &acted, checkout).await
     }
 
-    async fn end_step(&self, turn: &Turn<'_>, acted: &steps::Acted<'_>) -> Result<(), HandlerError> {
-        steps::store_results(&self.db, turn.job_id(), turn.epoch, acted).await.map_err(failure::of_store)?;
+    async fn end_step(&self, turn: &mut Turn<'_>, acted: &steps::Acted<'_>, checkout: &JobCheckout) -> Result<(), HandlerError> {
+        let end = steps::store_results(&self.db, turn.job_id(), turn.epoch, acted).await.map_err(failure::of_store)?;
         fail_point!(AfterResults);
-        Ok(self.checkouts.end(turn.job_id(), turn.epoch, turn.step_no())?)
+        if let Some(newest) = turn.history.last_mut() {
+            // What any other worker reads may have lost a secret on the way.
+            newest.set_ran(Some(ToolsRan::deserialize(&end.results).context("the stored results are not the agent's")?));
+        }
+        turn.work.ended(end, acted.checkpoint.map(|(tree, _)| tree));
+        Ok(checkout.end(turn.step_no())?)
     }
-}
-
-/// The variables of a job's commands.
-pub(crate) fn environment(path: &str, home: &Path) -> Environment {
-    let found = variables(path.as_ref());
-    found.iter().fold(Environment::new(path, home), |environment, (name, value)| environment.with(name, &value.display().to_string()))
 }
 
 /// What the newest step did, as it is stored.
 fn results(turn: &Turn<'_>) -> Result<Value, HandlerError> {
-    let ran = turn.history.last().and_then(|step| step.ran.as_ref());
+    let ran = turn.history.last().and_then(|step| step.ran());
     Ok(serde_json::to_value(ran).context("the results are not JSON")?)
 }

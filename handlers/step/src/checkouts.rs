@@ -1,14 +1,16 @@
 //! The checkouts of the jobs that this process works on, kept from step to step.
 //!
 //! A checkout belongs to one job under one epoch: a worker that lost its lease keeps scribbling in its own.
-//! A marker beside it says which step it is at; without one (tools are running, or were when the process
+//! A marker beside it says which step it is at; where it says none (tools are running, or were when the process
 //! died) it is not trusted and made again from the last checkpoint.
 
 use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agent::Workspace;
+use agent::{Environment, Workspace};
 use anyhow::Context;
 use config::failure;
 use dispatch::{Ctx, HandlerError};
@@ -18,12 +20,12 @@ use git::{Checkout, CommitId, Git, GitError};
 use github::words::{Language, Note, translated};
 use github::{Access, Forge};
 use process::Sandbox;
+use process::sandbox::variables;
 use store::Db;
 use store::jobs::Job;
 use store::steps::{self, Prepared, Work};
 use tokio::time::Instant;
 
-use crate::act::environment;
 use crate::base::Base;
 use crate::maps::Maps;
 use crate::prepare;
@@ -38,15 +40,26 @@ pub(crate) struct JobCheckout {
     pub workspace: Workspace,
     /// What its base commit says.
     pub base: Arc<Base>,
-    /// A folder beside it, for caches and temporary files of the tools' commands.
-    pub home: PathBuf,
     /// What the tools run behind.
     pub sandbox: Sandbox,
+    /// What the tools' commands find around them.
+    pub environment: Environment,
     /// What the model is told about the network.
     pub network: Option<String>,
+    marker: Marker,
 }
 
 impl JobCheckout {
+    /// From now on it is in no known state.
+    pub(crate) fn begin(&self) -> anyhow::Result<()> {
+        self.marker.write("-")
+    }
+
+    /// It is as it is after step `step_no`, which is stored.
+    pub(crate) fn end(&self, step_no: u32) -> anyhow::Result<()> {
+        self.marker.write(&step_no.to_string())
+    }
+
     /// Lets us read what the job has written, where it did not let us.
     pub(crate) async fn open_up(&self) -> anyhow::Result<()> {
         let Some(slot) = self.sandbox.slot().cloned() else { return Ok(()) };
@@ -81,18 +94,28 @@ impl Checkouts {
         &*self.forge
     }
 
-    /// The checkout of a job as it is after its last stored step: the one on disk, or a new one from the base
-    /// commit and the last checkpoint. The first preparation fixes the base commit.
-    pub(crate) async fn open(&self, ctx: &Ctx, db: &Db, epoch: Epoch, work: &Work, path: &str) -> Result<JobCheckout, HandlerError> {
+    /// The checkout of a job as it is after its last stored step: the one that this process has `kept` since then, or the one on
+    /// disk, or a new one from the base commit and the last checkpoint. The first preparation fixes the base commit.
+    pub(crate) async fn open(
+        &self,
+        ctx: &Ctx,
+        db: &Db,
+        epoch: Epoch,
+        (work, kept): (&Work, Option<JobCheckout>),
+        path: &str,
+    ) -> Result<JobCheckout, HandlerError> {
         let job = &work.job;
         let folder = self.folder(job.job_id, epoch);
         let done = work.steps.iter().filter(|step| step.results.is_some()).map(|step| step.step_no.unsigned_abs()).max().unwrap_or(0);
-        if read_marker(&folder) == Some(done)
+        if let Some(kept) = kept.filter(|kept| kept.marker.is_there()) {
+            return Ok(kept);
+        }
+        if Marker::read(&folder) == Some(done)
             && let Some(checkout) = Checkout::open(&self.git, &folder).await.map_err(failure::of_git)?
             && self.walls.stand(&folder, checkout.workspace())?
         {
             let said = self.base(db, job, epoch, &checkout, None).await?;
-            return self.job_checkout(checkout, said, &folder);
+            return self.job_checkout(checkout, said, &folder, path);
         }
         let started = Instant::now();
         self.walls.fall(&folder);
@@ -127,9 +150,9 @@ impl Checkouts {
         }
         let said = self.base(db, job, epoch, &checkout, against.as_ref()).await?;
         self.walls.raise(&folder, &[checkout.workspace(), &home(&folder)?])?;
-        let opened = self.job_checkout(checkout, Arc::clone(&said), &folder)?;
+        let opened = self.job_checkout(checkout, Arc::clone(&said), &folder, path)?;
         let mut notes = said.notes.clone();
-        notes.extend(self.fetched(&opened, is_as_in_base, (path, Language::of(&job.input)), ctx).await?);
+        notes.extend(self.fetched(&opened, is_as_in_base, Language::of(&job.input), ctx).await?);
         fail_point!(BeforePrepared);
         let prepared = Prepared {
             base_commit: base.as_str(),
@@ -140,7 +163,7 @@ impl Checkouts {
         };
         steps::prepared(db, job.job_id, epoch, prepared).await.map_err(failure::of_store)?;
         fail_point!(AfterPrepared);
-        self.end(job.job_id, epoch, done)?;
+        opened.end(done)?;
         Ok(opened)
     }
 
@@ -150,7 +173,7 @@ impl Checkouts {
         &self,
         checkout: &JobCheckout,
         is_as_in_base: bool,
-        (path, language): (&str, Language),
+        language: Language,
         ctx: &Ctx,
     ) -> Result<Vec<String>, HandlerError> {
         let given = self.walls.network(checkout.base.project.network);
@@ -161,30 +184,18 @@ impl Checkouts {
         if !is_as_in_base {
             return Ok(vec![Note::NotFetchedAgain.sentence(language)]);
         }
-        let environment = environment(path, &checkout.home);
-        Ok(prepare::fetch(&checkout.sandbox, proxy, checkout.git.workspace(), (&environment, language), &ctx.cancel).await?)
+        Ok(prepare::fetch(&checkout.sandbox, proxy, checkout.git.workspace(), (&checkout.environment, language), &ctx.cancel).await?)
     }
 
-    fn job_checkout(&self, git: Checkout, base: Arc<Base>, folder: &Path) -> Result<JobCheckout, HandlerError> {
+    fn job_checkout(&self, git: Checkout, base: Arc<Base>, folder: &Path, path: &str) -> Result<JobCheckout, HandlerError> {
         let home = home(folder)?;
         let workspace = Workspace::open(git.workspace()).with_context(|| format!("cannot open {}", git.workspace().display()))?;
         let workspace = workspace.allowing(base.project.allowed_paths.clone());
         let lender = git.lender().map_err(failure::of_git)?;
         let given = self.walls.network(base.project.network);
         let sandbox = self.walls.around(folder, lender, vec![git.workspace().to_owned(), home.clone()], given.network)?;
-        Ok(JobCheckout { git, workspace, base, home, sandbox, network: given.told })
-    }
-
-    /// From now on the checkout is in no known state.
-    pub(crate) fn begin(&self, job_id: JobId, epoch: Epoch) -> anyhow::Result<()> {
-        let marker = marker(&self.folder(job_id, epoch));
-        std::fs::remove_file(&marker).with_context(|| format!("cannot remove {}", marker.display()))
-    }
-
-    /// The checkout is as it is after step `step_no`, which is stored.
-    pub(crate) fn end(&self, job_id: JobId, epoch: Epoch, step_no: u32) -> anyhow::Result<()> {
-        let marker = marker(&self.folder(job_id, epoch));
-        std::fs::write(&marker, step_no.to_string()).with_context(|| format!("cannot write {}", marker.display()))
+        let environment = environment(path, &home).behind(sandbox.clone());
+        Ok(JobCheckout { git, workspace, base, sandbox, environment, network: given.told, marker: Marker::open(folder)? })
     }
 
     /// The leases that have a checkout here.
@@ -252,19 +263,53 @@ async fn known_against(db: &Db, job: &Job) -> Result<Option<CommitId>, HandlerEr
     against.map(|commit| commit.parse()).transpose().map_err(failure::of_git)
 }
 
+/// The variables of a job's commands.
+fn environment(path: &str, home: &Path) -> Environment {
+    let found = variables(path.as_ref());
+    found.iter().fold(Environment::new(path, home), |environment, (name, value)| environment.with(name, &value.display().to_string()))
+}
+
 fn home(folder: &Path) -> anyhow::Result<PathBuf> {
     let home = folder.join("home");
-    std::fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
+    fs::create_dir_all(&home).with_context(|| format!("cannot create {}", home.display()))?;
     Ok(home)
 }
 
-/// It holds a number: to hand its reading or writing to another thread would take longer.
-fn marker(folder: &Path) -> PathBuf {
-    folder.join("at-step")
+/// Says beside a checkout at which step it is. To hand its reading or writing to another thread would take longer.
+#[derive(Debug)]
+struct Marker {
+    file: File,
+    path: PathBuf,
 }
 
-fn read_marker(folder: &Path) -> Option<u32> {
-    std::fs::read_to_string(marker(folder)).ok()?.parse().ok()
+impl Marker {
+    fn path(folder: &Path) -> PathBuf {
+        folder.join("at-step")
+    }
+
+    /// `None` = the checkout is in no known state, or there is none.
+    fn read(folder: &Path) -> Option<u32> {
+        fs::read_to_string(Self::path(folder)).ok()?.trim_end().parse().ok()
+    }
+
+    /// Leaves what it says as it is.
+    fn open(folder: &Path) -> anyhow::Result<Self> {
+        let path = Self::path(folder);
+        let file = File::options().write(true).create(true).truncate(false).open(&path);
+        Ok(Self { file: file.with_context(|| format!("cannot open {}", path.display()))?, path })
+    }
+
+    /// Whether nobody has removed it, with its checkout, since it was opened.
+    fn is_there(&self) -> bool {
+        self.file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
+    }
+
+    /// Writes over all that it said. It is neither removed nor cut: ext4 then looks long for a number for the next file, which costs a
+    /// step as much as its commits.
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        let written = self.file.write_all_at(format!("{text:<10}").as_bytes(), 0);
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
 }
 
 /// What belongs to the user of a slot is removed by that user.

@@ -1,5 +1,6 @@
 //! What this process knows of the jobs that it holds, kept from step to step: to read and decode the whole history again
-//! would cost each step more than the one before.
+//! would cost each step more than the one before. Under its epoch nobody else changes a job; what people say to it meanwhile
+//! (`Work::heard`) is found out before each model call.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,42 +10,49 @@ use domain::{Epoch, JobId};
 use store::steps::Work;
 
 use crate::Turn;
+use crate::checkouts::JobCheckout;
 
 /// No process works on more jobs at the same time. Whoever calls steps by hand forgets none; theirs go here.
 const MOST: usize = 64;
 
-/// A job as it was after a step, its history decoded.
+/// A job as it was after a step.
 pub(crate) struct Known {
-    epoch: Epoch,
     pub work: Work,
+    /// Its steps, decoded; those that are missing at the end are still to be.
     pub history: Vec<PastStep>,
     /// The request of its newest step, as it was sent.
     pub sent: Option<String>,
+    /// Its checkout, as the newest step left it.
+    pub checkout: Option<JobCheckout>,
+}
+
+impl Known {
+    /// A job that was just loaded.
+    pub(crate) fn of(work: Work) -> Self {
+        Self { work, history: Vec::new(), sent: None, checkout: None }
+    }
 }
 
 /// The jobs that were left after a step. Cheap to clone; clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Memory(Arc<Mutex<HashMap<JobId, Known>>>);
+pub(crate) struct Memory(Arc<Mutex<HashMap<JobId, (Epoch, Known)>>>);
 
 impl Memory {
     /// What is known of a job that is held under `epoch`. It is gone from here until it is kept again, so that a step that
     /// fails leaves nothing behind.
     pub(crate) fn take(&self, job_id: JobId, epoch: Epoch) -> Option<Known> {
-        self.with(|jobs| jobs.remove(&job_id)).filter(|known| known.epoch == epoch)
+        self.with(|jobs| jobs.remove(&job_id)).filter(|(held, _)| *held == epoch).map(|(_, known)| known)
     }
 
-    /// Keeps what the database has said. The newest step has only been written so far: it is read back, since what is stored
-    /// of it, and any other worker reads, may have lost a secret on the way.
-    pub(crate) fn keep(&self, turn: Turn<'_>) {
-        let (job_id, epoch, newest) = (turn.job_id(), turn.epoch, turn.step_no());
-        let Turn { mut work, mut history, sent, .. } = turn;
-        work.steps.retain(|step| step.step_no.unsigned_abs() < newest);
-        history.retain(|step| step.step_no < newest);
+    /// Keeps a job that goes on.
+    pub(crate) fn keep(&self, turn: Turn<'_>, checkout: JobCheckout) {
+        let (job_id, epoch) = (turn.job_id(), turn.epoch);
+        let Turn { work, history, sent, .. } = turn;
         self.with(|jobs| {
             if jobs.len() >= MOST {
                 jobs.clear();
             }
-            jobs.insert(job_id, Known { epoch, work, history, sent });
+            jobs.insert(job_id, (epoch, Known { work, history, sent, checkout: Some(checkout) }));
         });
     }
 
@@ -53,7 +61,7 @@ impl Memory {
         self.with(|jobs| jobs.remove(&job_id));
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut HashMap<JobId, Known>) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut HashMap<JobId, (Epoch, Known)>) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use checkouts::{Checkouts, JobCheckout};
-use known::Memory;
+use known::{Known, Memory};
 pub use walls::Walls;
 
 /// Takes the next step of a job that the caller holds.
@@ -111,24 +111,26 @@ impl Handler for Step {
     type Response = StepResponse;
 
     async fn handle(&self, ctx: Ctx, request: StepRequest) -> Result<StepResponse, HandlerError> {
-        let loaded = Instant::now();
-        let (work, history, sent) = match self.memory.take(request.job_id, request.epoch) {
-            Some(known) => (steps::load_since(&self.db, request.job_id, request.epoch, known.work).await, known.history, known.sent),
-            None => (steps::load(&self.db, request.job_id, request.epoch).await, Vec::new(), None),
+        let mut known = match self.memory.take(request.job_id, request.epoch) {
+            // What it does not know, the database tells it before its call begins.
+            Some(known) => known,
+            None => Known::of(steps::load(&self.db, request.job_id, request.epoch).await.map_err(failure::of_store)?),
         };
-        let work = work.map_err(failure::of_store)?;
-        if let Some(outcome) = work.outcome_pending {
+        if let Some(outcome) = known.work.outcome_pending {
             return Ok(StepResponse::Done { outcome });
         }
-        if work.cancel_requested {
+        if known.work.cancel_requested {
             return Ok(StepResponse::Done { outcome: Outcome::Stopped });
         }
-        let mut turn = Turn { loaded, sent, ..self.turn(request, work, history)? };
-        if let Some(end) = self.ending(&turn).await? {
+        let kept = known.checkout.take();
+        let mut turn = self.turn(request.epoch, known)?;
+        if kept.is_none()
+            && let Some(end) = self.ending(&turn).await?
+        {
             return Ok(end);
         }
         let span = tracing::info_span!("prepare", job.id = %request.job_id, epoch = request.epoch.0);
-        let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, &turn.work, &self.path).instrument(span).await?;
+        let checkout = self.checkouts.open(&ctx, &self.db, request.epoch, (&turn.work, kept), &self.path).instrument(span).await?;
         if let Some(end) = turn.heed(&checkout) {
             return Ok(end);
         }
@@ -145,7 +147,7 @@ impl Handler for Step {
             return Ok(end);
         }
         let step_no = turn.step_no();
-        self.memory.keep(turn);
+        self.memory.keep(turn, checkout);
         Ok(StepResponse::Continue { step_no })
     }
 }
@@ -163,8 +165,8 @@ struct Turn<'a> {
     history: Vec<PastStep>,
     /// Whether the newest reply was asked to be a summary; `None` = it was stored when we came.
     asks_summary: Option<bool>,
-    /// Since when `work` is what the database says.
-    loaded: Instant,
+    /// Since when the job is surely not to stop, where the database has just said so: one tool may begin on its word.
+    unstopped: Option<Instant>,
     /// The request of the newest step, where this process has sent it under the same lease.
     sent: Option<String>,
 }
@@ -182,14 +184,14 @@ impl Turn<'_> {
 
     fn next_half(&self) -> Half {
         match self.history.last() {
-            Some(PastStep { ran: None, .. }) => Half::Act,
+            Some(newest) if newest.ran().is_none() => Half::Act,
             _ => Half::Think,
         }
     }
 
     /// What the job has left of its own clock, for model and tools.
     fn active_left(&self) -> Duration {
-        Duration::from_millis(self.caps.active_ms.saturating_sub(self.work.spent.active_ms))
+        Duration::from_millis(self.caps.active_ms.saturating_sub(self.work.spent_in_mode().active_ms))
     }
 
     /// The number of the newest step; 0 before the first.
@@ -217,13 +219,13 @@ impl Turn<'_> {
     fn ran(&mut self, ran: ToolsRan, took: Duration) {
         self.work.spent.active_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         if let Some(newest) = self.history.last_mut() {
-            newest.ran = Some(ran);
+            newest.set_ran(Some(ran));
         }
         let nothing = Caps { steps: 0, tokens: 0, cost_microusd: MicroUsd::ZERO, active_ms: 0 };
-        let left = self.caps.left(&self.work.spent).unwrap_or(nothing);
+        let left = self.caps.left(&self.work.spent_in_mode()).unwrap_or(nothing);
         let note = agent::note(&self.brief, &self.history, &left);
-        if let Some(ran) = self.history.last_mut().and_then(|step| step.ran.as_mut()) {
-            ran.note = note;
+        if let Some(newest) = self.history.last_mut() {
+            newest.set_note(note);
         }
     }
 }
@@ -246,9 +248,9 @@ impl Step {
         }
     }
 
-    /// Decodes the history, of which the beginning is `known`, and settles who thinks.
-    fn turn(&self, request: StepRequest, mut work: Work, known: Vec<PastStep>) -> Result<Turn<'_>, HandlerError> {
-        work.spent = work.spent_in_mode();
+    /// Decodes of the history what is not yet, and settles who thinks.
+    fn turn(&self, epoch: Epoch, known: Known) -> Result<Turn<'_>, HandlerError> {
+        let Known { work, mut history, sent, .. } = known;
         let handed_over = work.handed_over.as_ref().map(|before| HandOver {
             after_step: before.spent.steps,
             reason: before.reason.clone(),
@@ -265,7 +267,6 @@ impl Step {
         };
         let replaceable = named.is_none();
         let provider = self.providers.provider_for(model).map_err(|error| failure::of_worker(&error))?;
-        let mut history = known;
         let before = history.last().map(|step| step.step_no).or(handed_over.as_ref().map(|before| before.after_step)).unwrap_or(0);
         for step in work.steps.iter().filter(|step| step.step_no.unsigned_abs() > before) {
             // A reply belongs to the provider that gave it, which another worker may have chosen.
@@ -274,7 +275,7 @@ impl Step {
             let reply = decode(decoder, by, &step.reply).with_context(|| format!("the stored reply of step {}", step.step_no))?;
             let ran = step.results.clone().map(serde_json::from_value).transpose();
             let ran = ran.with_context(|| format!("the stored results of step {}", step.step_no))?;
-            history.push(PastStep { step_no: step.step_no.unsigned_abs(), reply, ran });
+            history.push(PastStep::new(step.step_no.unsigned_abs(), reply, ran));
         }
         let caps = (self.caps)(mode).lowered_by(job.caps);
         let brief = Brief {
@@ -293,19 +294,7 @@ impl Step {
             network: None,
             handed_over,
         };
-        Ok(Turn {
-            epoch: request.epoch,
-            model,
-            provider,
-            replaceable,
-            caps,
-            brief,
-            history,
-            asks_summary: None,
-            loaded: Instant::now(),
-            sent: None,
-            work,
-        })
+        Ok(Turn { epoch, model, provider, replaceable, caps, brief, history, asks_summary: None, unstopped: None, sent, work })
     }
 
     /// The mode's first model whose provider is configured and not down.

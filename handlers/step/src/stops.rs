@@ -1,8 +1,10 @@
 //! Stops: a person's word, after whose commit no model call and no tool call begins.
 //!
 //! Whoever holds the job hears of it and cancels what runs. But nobody may have heard yet, so everything that begins asks first: a
-//! call by its reservation, which the database refuses to a job that is to stop, a tool by its gate.
+//! call by its reservation, which the database refuses to a job that is to stop, the first tool by the storing of its reply, every
+//! further one by its gate.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agent::Gate;
@@ -18,7 +20,7 @@ use crate::Step;
 
 /// How long what the database said is believed: a machine that is busy, or a process that was frozen, may come to the call much
 /// later.
-pub(crate) const FRESH: Duration = Duration::from_millis(500);
+const FRESH: Duration = Duration::from_millis(500);
 /// How often a database that is away is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -59,12 +61,18 @@ pub(crate) struct Unstopped<'a> {
     pub(crate) db: &'a Db,
     pub(crate) job_id: JobId,
     pub(crate) cancel: &'a CancellationToken,
+    /// When the database was asked what it answered with a word for one tool.
+    pub(crate) granted: Mutex<Option<Instant>>,
 }
 
 #[async_trait]
 impl Gate for Unstopped<'_> {
     /// Waits for a database that is away: what a tool does could not be stored anyway, and the lease ends soon.
     async fn is_open(&self) -> bool {
+        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if granted.is_some_and(|asked| asked.elapsed() < FRESH) && !self.cancel.is_cancelled() {
+            return true;
+        }
         while !self.cancel.is_cancelled() {
             match queue::stop_requested(self.db, &[self.job_id]).await {
                 Ok(stopped) => return stopped.is_empty(),

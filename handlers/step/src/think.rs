@@ -9,14 +9,14 @@ use domain::{CapReached, Caps, Event, EventKind, MicroUsd, Outcome, Reservation}
 use failpoints::fail_point;
 use llm::{LlmError, ModelInfo, ModelRequest, Reply};
 use store::ledger::{self, LateSettlement};
-use store::steps::{self, Answered, StoredHint};
+use store::steps::{self, Answered, Replied, StoredHint, StoredStep};
 use store::{Db, StoreError, events};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use crate::stops::{FRESH, Objection};
+use crate::stops::Objection;
 use crate::{Step, StepResponse, Turn, decode};
 
 /// How often a call that was asked to end looks whether a person asked, and how often a write is repeated
@@ -41,39 +41,29 @@ struct Call {
     asks_summary: bool,
 }
 
+/// A call whose money is held back.
+struct Granted {
+    call: Call,
+    /// When the database was asked for it.
+    asked: Instant,
+    /// Its reservation in the ledger.
+    number: i64,
+}
+
 impl Step {
     /// Reserves, calls, stores. The reply and its settlement are one statement.
     pub(crate) async fn think(&self, ctx: &Ctx, turn: &mut Turn<'_>) -> Result<Thought, HandlerError> {
-        let call = match turn.caps.left(&turn.work.spent) {
-            Ok(left) => {
-                // What came while the checkout was made is to reach this call.
-                if turn.loaded.elapsed() > FRESH {
-                    steps::hear(&self.db, &mut turn.work).await.map_err(failure::of_store)?;
-                }
-                self.plan(turn, &left)?
-            }
-            Err(cap) => Err(cap),
-        };
-        let call = match call {
-            Ok(call) => call,
-            Err(cap) => return Ok(Thought::End(StepResponse::CapReached { cap })),
-        };
-        let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, call.request.step_no as i32);
-        let model = turn.model.name.as_str();
-        let reserved = call.reservation.cost_microusd;
-        let reserve = steps::Reserve { step_no, model, cost_microusd: reserved, max_output: call.reservation.max_output };
         if turn.history.is_empty() {
             self.tell_cleaned(turn).await?;
         }
-        fail_point!(BeforeReserve);
-        let stopped = || Ok(Thought::End(StepResponse::Done { outcome: Outcome::Stopped }));
-        let asked = Instant::now();
-        let number = match steps::reserve(&self.db, job_id, epoch, reserve).await {
-            Err(refused @ StoreError::OverBudget(_)) => return Ok(Thought::End(StepResponse::Waits { reason: refused.to_string() })),
-            Err(StoreError::Stopped(_)) => return stopped(),
-            number => number.map_err(failure::of_store)?,
+        let Granted { call, asked, number } = match self.grant(turn).await? {
+            Ok(granted) => granted,
+            Err(end) => return Ok(Thought::End(end)),
         };
         fail_point!(AfterReserve);
+        let stopped = || Ok(Thought::End(StepResponse::Done { outcome: Outcome::Stopped }));
+        let (job_id, epoch, step_no) = (turn.job_id(), turn.epoch, call.request.step_no as i32);
+        let (model, reserved) = (turn.model.name.as_str(), call.reservation.cost_microusd);
         if let Some(objection) = self.objection(ctx, job_id, asked).await {
             steps::give_back(&self.db, job_id, epoch, (step_no, model), (number, reserved), Duration::ZERO)
                 .await
@@ -163,12 +153,51 @@ impl Step {
             },
         };
         fail_point!(AfterCall);
-        store(&self.db, turn, &answer).await?;
+        let asked = Instant::now();
+        let replied = store(&self.db, turn, &answer).await?;
         fail_point!(AfterReply);
+        let stored = StoredStep { step_no, model: model.to_owned(), reply: raw, results: None, tree: None };
+        turn.unstopped = replied.filter(|replied| !replied.cancel_requested).map(|_| asked);
         turn.asks_summary = Some(call.asks_summary);
         turn.sent = Some(call.body);
-        remember(turn, step_no.unsigned_abs(), reply, cost, took);
+        remember(turn, (stored, reply), replied, cost, took);
         Ok(Thought::Stored)
+    }
+
+    /// Plans the next call on all that was said to the job, and holds its money back; or what the job ends with, or waits for.
+    async fn grant(&self, turn: &mut Turn<'_>) -> Result<Result<Granted, StepResponse>, HandlerError> {
+        let (job_id, epoch) = (turn.job_id(), turn.epoch);
+        loop {
+            let planned = match turn.caps.left(&turn.work.spent_in_mode()) {
+                Ok(left) => self.plan(turn, &left)?,
+                Err(cap) => Err(cap),
+            };
+            let call = match planned {
+                Ok(call) => call,
+                Err(cap) => return Ok(Err(StepResponse::CapReached { cap })),
+            };
+            let reserve = steps::Reserve {
+                step_no: call.request.step_no as i32,
+                model: &turn.model.name,
+                cost_microusd: call.reservation.cost_microusd,
+                max_output: call.reservation.max_output,
+                heard: Some(turn.work.heard),
+            };
+            fail_point!(BeforeReserve);
+            let asked = Instant::now();
+            match steps::reserve(&self.db, job_id, epoch, reserve).await {
+                Ok(granted) => {
+                    turn.work.heard = granted.event_seq;
+                    return Ok(Ok(Granted { call, asked, number: granted.number }));
+                }
+                Err(StoreError::Unheard(_)) => {
+                    turn.work = steps::load_since(&self.db, job_id, epoch, turn.work.clone()).await.map_err(failure::of_store)?;
+                }
+                Err(refused @ StoreError::OverBudget(_)) => return Ok(Err(StepResponse::Waits { reason: refused.to_string() })),
+                Err(StoreError::Stopped(_)) => return Ok(Err(StepResponse::Done { outcome: Outcome::Stopped })),
+                Err(error) => return Err(failure::of_store(error)),
+            }
+        }
     }
 
     /// Tells people what the model does not see of its task, where there is something.
@@ -240,14 +269,14 @@ impl Step {
     }
 }
 
-/// Stores a paid reply, through a database that is away for a while if need be. Without the lease only what
-/// it cost is written.
-async fn store(db: &Db, turn: &Turn<'_>, answer: &Answered<'_>) -> Result<(), HandlerError> {
+/// Stores a paid reply, through a database that is away for a while if need be; `None` = what the database said to that was lost.
+/// Without the lease only what it cost is written.
+async fn store(db: &Db, turn: &Turn<'_>, answer: &Answered<'_>) -> Result<Option<Replied>, HandlerError> {
     let (job_id, epoch) = (turn.job_id(), turn.epoch);
     let until = Instant::now() + PERSISTENCE;
     let refused = loop {
         match steps::store_reply(db, job_id, epoch, answer).await {
-            Ok(()) => return Ok(()),
+            Ok(replied) => return Ok(Some(replied)),
             Err(StoreError::Unavailable(error)) if Instant::now() < until => {
                 tracing::warn!(job.id = %job_id, "a paid reply waits for the database: {error}");
                 tokio::time::sleep(LOOK).await;
@@ -264,7 +293,7 @@ async fn store(db: &Db, turn: &Turn<'_>, answer: &Answered<'_>) -> Result<(), Ha
     };
     match (refused, ledger::settle_late(db, job_id, late).await) {
         // It was stored by a statement whose confirmation was lost: its reservation is closed.
-        (StoreError::Duplicate, Ok(false)) => Ok(()),
+        (StoreError::Duplicate, Ok(false)) => Ok(None),
         // Somebody else took the same step under the same lease.
         (StoreError::Duplicate, Ok(true)) => Err(failure::of_store(StoreError::LeaseLost { job_id, epoch })),
         (refused, Ok(_)) => Err(failure::of_store(refused)),
@@ -276,11 +305,15 @@ async fn store(db: &Db, turn: &Turn<'_>, answer: &Answered<'_>) -> Result<(), Ha
 }
 
 /// Takes the stored reply into the turn, as a later worker would load it.
-fn remember(turn: &mut Turn<'_>, step_no: u32, reply: Reply, cost: MicroUsd, took: Duration) {
+fn remember(turn: &mut Turn<'_>, (stored, reply): (StoredStep, Reply), replied: Option<Replied>, cost: MicroUsd, took: Duration) {
     let spent = &mut turn.work.spent;
     spent.steps += 1;
     spent.tokens += reply.usage.new_tokens();
     spent.cost_microusd += cost;
     spent.active_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    turn.history.push(PastStep { step_no, reply, ran: None });
+    if let Some(replied) = replied {
+        turn.work.wrote(replied.event_seq);
+    }
+    turn.history.push(PastStep::new(stored.step_no.unsigned_abs(), reply, None));
+    turn.work.steps.push(stored);
 }

@@ -107,7 +107,7 @@ async fn an_open_reservation_counts_in_full_until_somebody_settles_it() {
     let caps = Caps { cost_microusd: MicroUsd(20_000), ..Caps::MECHANIC };
     let worker = world.worker("a", json!([shell("true")])).with_caps(caps);
     let (job_id, epoch) = world.job(new_job()).await;
-    let call = store::steps::Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(20_000), max_output: 1 };
+    let call = store::steps::Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(20_000), max_output: 1, heard: None };
     store::steps::reserve(&world.test.db, job_id, epoch, call).await.unwrap();
     assert_eq!(worker.step(job_id, epoch).await.unwrap(), StepResponse::CapReached { cap: CapReached::Money });
     assert_eq!(worker.calls(), []);

@@ -41,3 +41,18 @@ async fn a_hint_that_comes_before_the_first_step_stands_beside_the_task() {
     worker.step(job_id, epoch).await.unwrap();
     assert_eq!(world.said(1).await, 1);
 }
+
+#[tokio::test]
+async fn a_hint_that_comes_between_two_steps_of_one_worker_is_in_the_next_request() {
+    let world = World::new().await;
+    let list = || calls("list_files", json!({ "path": "." }));
+    let worker = world.worker("a", json!([list(), list(), list(), finish()]));
+    let (job_id, epoch) = world.job(new_job()).await;
+    worker.step(job_id, epoch).await.unwrap();
+    worker.step(job_id, epoch).await.unwrap();
+    // It has not looked since.
+    hints::give(&world.test.db, job_id, HINT, "ada").await.unwrap();
+    worker.step(job_id, epoch).await.unwrap();
+    worker.step(job_id, epoch).await.unwrap();
+    assert_eq!([world.said(2).await, world.said(3).await, world.said(4).await], [0, 1, 1]);
+}

@@ -79,8 +79,8 @@ async fn a_worker_that_goes_on_reads_of_its_history_only_what_came_since() {
 
 /// Stores a reply to step 1 as a worker that died before it acted has left it.
 async fn stored_reply(world: &World, job_id: JobId, epoch: Epoch, call: Value) {
-    let reserve = Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(100), max_output: 100 };
-    let reservation = steps::reserve(&world.test.db, job_id, epoch, reserve).await.unwrap();
+    let reserve = Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(100), max_output: 100, heard: None };
+    let reservation = steps::reserve(&world.test.db, job_id, epoch, reserve).await.unwrap().number;
     let used = usage(10, 5);
     let reply = json!({
         "model": "scripted", "script": "test", "step_no": 1, "stop": "tool_use", "usage": used,

@@ -54,11 +54,11 @@ pub(crate) async fn ask(
     let Ok(provider) = providers.provider_for(model) else { return nothing("no model is configured") };
     let Some((request, body, reservation)) = plan(model, provider, input) else { return nothing("the request is too long to ask a model") };
     let (name, reserved) = (model.name.as_str(), reservation.cost_microusd);
-    let reserve = Reserve { step_no: STEP_NO, model: name, cost_microusd: reserved, max_output: request.max_output };
+    let reserve = Reserve { step_no: STEP_NO, model: name, cost_microusd: reserved, max_output: request.max_output, heard: None };
     let number = match steps::reserve(db, job_id, epoch, reserve).await {
         Err(refused @ StoreError::OverBudget(_)) => return Ok(Asked::Waits(refused.to_string())),
         Err(StoreError::Stopped(_)) => return Ok(Asked::Stopped),
-        number => number.map_err(failure::of_store)?,
+        granted => granted.map_err(failure::of_store)?.number,
     };
     let started = Instant::now();
     let deadline = ctx.deadline.min(started + CAPS.active());
@@ -96,7 +96,7 @@ fn plan(model: &ModelInfo, provider: &dyn Provider, input: &JobInput) -> Option<
         step_no: 0,
         system: include_str!("../prompts/sort.md").trim().to_owned(),
         turns: vec![Turn::User { text: fenced(input) }],
-        tools: Vec::new(),
+        tools: [].into(),
         max_output: MOST_OUTPUT.min(model.max_output),
     };
     let body = provider.encode(&request).ok()?;

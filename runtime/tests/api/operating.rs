@@ -139,7 +139,7 @@ async fn a_ledger_that_was_changed_does_not_hold() {
     let world = World::new().await;
     let job_id = world.job().await;
     let epoch = queue::claim_one(&world.test.db, OwnerId::new(), job_id, queue::LEASE, None).await.unwrap().unwrap().epoch;
-    let call = steps::Reserve { step_no: 1, model: "scripted", cost_microusd: domain::MicroUsd(900), max_output: 10 };
+    let call = steps::Reserve { step_no: 1, model: "scripted", cost_microusd: domain::MicroUsd(900), max_output: 10, heard: None };
     steps::reserve(&world.test.db, job_id, epoch, call).await.unwrap();
     let verified = world.send("POST", "/ledger/verify", "", "").await.json();
     assert_eq!((&verified["holds"], &verified["rows"]), (&json!(true), &json!(1)));

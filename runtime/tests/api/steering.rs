@@ -17,8 +17,8 @@ async fn a_job_is_shown_with_its_steps_events_and_ledger() {
     let waiting = world.get(&format!("/jobs/{job_id}")).await.json();
     assert_eq!((&waiting["state"], &waiting["queue"]["attempt"], &waiting["finished"]), (&json!("ready"), &json!(0), &Value::Null));
     let epoch = queue::claim_one(db, OwnerId::new(), job_id, queue::LEASE, None).await.unwrap().unwrap().epoch;
-    let call = Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(900), max_output: 10 };
-    let reservation = steps::reserve(db, job_id, epoch, call).await.unwrap();
+    let call = Reserve { step_no: 1, model: "scripted", cost_microusd: MicroUsd(900), max_output: 10, heard: None };
+    let reservation = steps::reserve(db, job_id, epoch, call).await.unwrap().number;
     let answered = Answered {
         step_no: 1,
         model: "scripted",

@@ -14,6 +14,9 @@ mod toolboxes;
 mod walk;
 mod write_file;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use async_trait::async_trait;
 use domain::Finish;
 use llm::{ProviderName, Reply, StopReason, ToolCall, ToolResult, ToolSpec};
@@ -143,14 +146,25 @@ pub enum AgentError {
 }
 
 /// The tools that the model may call in one job.
+#[derive(Default)]
 pub struct Toolbox {
     tools: Vec<(ToolSpec, Box<dyn Tool>)>,
+    /// Made when first asked for: every call of every job tells the same.
+    offers: Mutex<HashMap<ProviderName, Offer>>,
+}
+
+/// What the models of one provider are told about the tools.
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
+    pub specs: Arc<[ToolSpec]>,
+    /// How long it is, in bytes.
+    pub size: usize,
 }
 
 impl Toolbox {
     /// The tools of a change; [`Toolboxes`] has those of the other kinds. A new one is a file beside this one and a line here.
     pub fn standard() -> Self {
-        Self { tools: Vec::new() }
+        Self::default()
             .with(read_file::ReadFile)
             .with(list_files::ListFiles)
             .with(search::Search)
@@ -165,7 +179,7 @@ impl Toolbox {
     #[must_use]
     pub fn with(mut self, tool: impl Tool + 'static) -> Self {
         self.tools.push((tool.spec(), Box::new(tool)));
-        self
+        Self { tools: self.tools, ..Self::default() }
     }
 
     /// All tools, always in the same order.
@@ -174,8 +188,19 @@ impl Toolbox {
     }
 
     /// What the models of `provider` are told about the tools, always in the same order.
-    pub fn specs_for(&self, provider: ProviderName) -> Vec<ToolSpec> {
-        self.tools.iter().filter(|(_, tool)| tool.is_for(provider)).map(|(spec, _)| spec.clone()).collect()
+    pub fn specs_for(&self, provider: ProviderName) -> Arc<[ToolSpec]> {
+        self.offer(provider).specs
+    }
+
+    pub(crate) fn offer(&self, provider: ProviderName) -> Offer {
+        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = || {
+            let specs: Arc<[ToolSpec]> =
+                self.tools.iter().filter(|(_, tool)| tool.is_for(provider)).map(|(spec, _)| spec.clone()).collect();
+            let size = |spec: &ToolSpec| spec.name.len() + spec.description.len() + spec.input_schema.to_string().len();
+            Offer { size: specs.iter().map(size).sum(), specs }
+        };
+        offers.entry(provider).or_insert_with(made).clone()
     }
 
     fn named(&self, name: &str) -> Option<&(ToolSpec, Box<dyn Tool>)> {
@@ -191,7 +216,8 @@ impl Toolbox {
             }
             (Some((_, tool)), None) => tool.run(call.input.clone(), ctx).await,
             (None, _) => {
-                let names: Vec<String> = self.specs_for(provider).into_iter().map(|spec| spec.name).collect();
+                let specs = self.specs_for(provider);
+                let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
                 Err(ToolError::Malformed(format!("there is no tool {:?}; the tools are {}", call.name, names.join(", "))))
             }
         }

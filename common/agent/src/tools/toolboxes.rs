@@ -14,8 +14,7 @@ pub struct Toolboxes {
 impl Toolboxes {
     /// The tools that jobs have without any port.
     pub fn standard() -> Self {
-        let reading =
-            || Toolbox { tools: Vec::new() }.with(read_file::ReadFile).with(list_files::ListFiles).with(search::Search).with(shell::Shell);
+        let reading = || Toolbox::default().with(read_file::ReadFile).with(list_files::ListFiles).with(search::Search).with(shell::Shell);
         Self {
             change: Toolbox::standard(),
             review: reading().with(show_diff::ShowDiff).with(finish::FinishWork { with_comments: true }),

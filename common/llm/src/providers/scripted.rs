@@ -18,13 +18,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::Usage;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::until;
-use crate::{LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, ToolSpec, Turn};
+use crate::{LlmError, ModelRequest, Provider, ProviderName, Reply, StopReason, ToolCall, ToolResult, ToolSpec, Turn};
 
 const NAME: ProviderName = ProviderName::Scripted;
 
@@ -101,9 +101,17 @@ struct Asked<'a> {
     model: &'a str,
     system: &'a str,
     tools: &'a [ToolSpec],
-    turns: Vec<Value>,
+    turns: Vec<AskedTurn<'a>>,
     max_output: u64,
     step_no: u32,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+enum AskedTurn<'a> {
+    User { text: &'a str },
+    Assistant { text: &'a str, tool_calls: &'a [ToolCall] },
+    Tool { results: &'a [ToolResult], note: Option<&'a str> },
 }
 
 /// The verbatim reply that this provider makes.
@@ -241,11 +249,11 @@ impl Provider for Scripted {
     }
 }
 
-fn turn(turn: &Turn) -> Value {
+fn turn(turn: &Turn) -> AskedTurn<'_> {
     match turn {
-        Turn::User { text } => json!({ "role": "user", "text": text }),
-        Turn::Assistant(reply) => json!({ "role": "assistant", "text": reply.text, "tool_calls": reply.tool_calls }),
-        Turn::ToolResults { results, note } => json!({ "role": "tool", "results": results, "note": note }),
+        Turn::User { text } => AskedTurn::User { text },
+        Turn::Assistant(reply) => AskedTurn::Assistant { text: &reply.text, tool_calls: &reply.tool_calls },
+        Turn::ToolResults { results, note } => AskedTurn::Tool { results, note: note.as_deref() },
     }
 }
 

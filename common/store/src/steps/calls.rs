@@ -25,20 +25,31 @@ pub struct Reserve<'a> {
     pub cost_microusd: MicroUsd,
     /// The output limit that will be sent.
     pub max_output: u64,
+    /// The last event that the caller has heard of ([`super::Work::heard`]); `None` = the call is the same, whatever was said.
+    pub heard: Option<i64>,
 }
 
-/// Holds money back before a model call, in the job and in every budget that it belongs to; returns the
-/// reservation's number in the ledger.
+/// A call that may be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Granted {
+    /// The reservation's number in the ledger.
+    pub number: i64,
+    /// The last event now: what this wrote.
+    pub event_seq: i64,
+}
+
+/// Holds money back before a model call, in the job and in every budget that it belongs to.
 ///
 /// # Errors
-/// [`StoreError::Stopped`] when somebody asked the job to stop before. [`StoreError::OverBudget`] when a budget has no room for
-/// it: the job waits then and is nobody's. [`StoreError::LeaseLost`], or those of the database.
-pub async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, call: Reserve<'_>) -> Result<i64, StoreError> {
+/// [`StoreError::Stopped`] when somebody asked the job to stop before, [`StoreError::Unheard`] when something else was said to it.
+/// [`StoreError::OverBudget`] when a budget has no room for it: the job waits then and is nobody's. [`StoreError::LeaseLost`], or
+/// those of the database.
+pub async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, call: Reserve<'_>) -> Result<Granted, StoreError> {
     let data = object!({
         "step_no": call.step_no, "model": call.model, "max_output": call.max_output, "reserved_microusd": call.cost_microusd,
     });
-    let row = sqlx::query_file!("sql/reserve.sql", job_id.0, epoch.0, call.step_no, call.model, call.cost_microusd.0, data);
-    let Some(row) = row.fetch_optional(&db.pool).await? else { return Err(refused(db, job_id, epoch).await?) };
+    let row = sqlx::query_file!("sql/reserve.sql", job_id.0, epoch.0, call.step_no, call.model, call.cost_microusd.0, data, call.heard);
+    let Some(row) = row.fetch_optional(&db.pool).await? else { return Err(refused(db, job_id, epoch, call.heard).await?) };
     for BudgetUse { scope, used_microusd, limit_microusd, .. } in &row.warnings.0 {
         tracing::warn!(
             job.id = %job_id, %scope, used_microusd = used_microusd.0, limit_microusd = limit_microusd.0,
@@ -47,7 +58,7 @@ pub async fn reserve(db: &Db, job_id: JobId, epoch: Epoch, call: Reserve<'_>) ->
     }
     match row.refused {
         Some(refused) => Err(StoreError::OverBudget(refused.0)),
-        None => Ok(row.number),
+        None => Ok(Granted { number: row.number, event_seq: row.event_seq }),
     }
 }
 
@@ -76,12 +87,21 @@ pub struct Answered<'a> {
     pub tools: Vec<String>,
 }
 
+/// A reply that is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Replied {
+    /// The last event now: what this wrote.
+    pub event_seq: i64,
+    /// Somebody asked the job to stop meanwhile: nothing may act on the reply.
+    pub cancel_requested: bool,
+}
+
 /// Stores a reply, verbatim, together with the settlement of its call, before anything acts on it.
 ///
 /// # Errors
 /// [`StoreError::LeaseLost`] (then only [`crate::ledger::settle_late`] is left to do), or those of the
 /// database.
-pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered<'_>) -> Result<(), StoreError> {
+pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered<'_>) -> Result<Replied, StoreError> {
     let took_ms = millis(answer.took);
     let data = json(&object!({
         "step_no": answer.step_no, "model": answer.model, "usage": answer.usage, "cost_microusd": answer.cost_microusd,
@@ -110,7 +130,8 @@ pub async fn store_reply(db: &Db, job_id: JobId, epoch: Epoch, answer: &Answered
         part.head,
         part.tail,
     );
-    held(moved.fetch_optional(&db.pool).await?.is_some(), job_id, epoch)
+    let row = moved.fetch_optional(&db.pool).await?.ok_or(StoreError::LeaseLost { job_id, epoch })?;
+    Ok(Replied { event_seq: row.event_seq, cancel_requested: row.cancel_requested })
 }
 
 /// Closes a reservation whose call was refused before it could cost anything; the time it took counts.
