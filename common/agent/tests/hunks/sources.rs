@@ -65,11 +65,11 @@ impl Pair {
     }
 }
 
-/// Every change of a text file that git's history tells, and with `CASES` set cargo's packages too, and where they come from. Which
-/// packages lie there is another matter on each machine, so the suite's own sample has none.
+/// Every change of a text file that git's history and cargo's packages tell, and where they come from. Which packages lie there is another
+/// matter on each machine, so the suite's own sample has none where there is a history.
 pub async fn pairs() -> (Vec<Pair>, String) {
     let (history, remark) = history().await;
-    let packages = if super::variable("CASES").is_some() { packages() } else { Vec::new() };
+    let packages = if super::variable("CASES").is_some() || history.is_empty() { packages() } else { Vec::new() };
     let told = format!("{} changed files of this repository's history{remark}, {} of packages", history.len(), packages.len());
     (history.into_iter().chain(packages).collect(), told)
 }
